@@ -1,0 +1,43 @@
+"""The one file users edit: its schema, and how a value is found, overridden and checked.
+
+`cdk synth` reads the YAML, the Lambdas read the same content shipped as JSON, and the one-machine
+mode reads the YAML again. Environment variables override the file everywhere.
+"""
+
+from autorecovery.config.loading import Resolved, dump, flatten, load, load_shipped, loads
+from autorecovery.config.overrides import OVERRIDES
+from autorecovery.config.problems import InvalidConfigurationError, Problem
+from autorecovery.config.schema import (
+    KNOWN_NAMESPACES,
+    Configuration,
+    Fields,
+    LambdaSettings,
+    Limits,
+    LogSource,
+    Notify,
+    Sources,
+    Targets,
+    Vpc,
+)
+
+__all__ = [
+    "KNOWN_NAMESPACES",
+    "OVERRIDES",
+    "Configuration",
+    "Fields",
+    "InvalidConfigurationError",
+    "LambdaSettings",
+    "Limits",
+    "LogSource",
+    "Notify",
+    "Problem",
+    "Resolved",
+    "Sources",
+    "Targets",
+    "Vpc",
+    "dump",
+    "flatten",
+    "load",
+    "load_shipped",
+    "loads",
+]

@@ -1,0 +1,155 @@
+"""What is well-formed and cannot work all the same: found at synth, not at three in the morning."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from autorecovery.config.problems import Marks, Place, Problem, problem_at, suggest
+from autorecovery.config.schema import Configuration
+from autorecovery.models.durations import write_duration
+from autorecovery.models.reason import Level
+from autorecovery.models.rule import (
+    MOST_COUNTED,
+    AbsenceCondition,
+    Frequency,
+    LogCondition,
+    MetricCondition,
+    Rule,
+    Rung,
+    Sustained,
+)
+
+if TYPE_CHECKING:
+    from autorecovery.scripts import Script
+
+ABSENCE_PERIOD = timedelta(minutes=1)
+"""How often a metric that must keep coming is looked for."""
+
+SHORTEST_PERIOD = timedelta(seconds=1)
+
+Found = Iterator[tuple[Place, str]]
+"""Where something cannot work, and why."""
+
+
+def impossibilities(
+    configuration: Configuration, scripts: "Mapping[str, Script] | None", marks: Marks
+) -> list[Problem]:
+    """Return everything that cannot work; scripts are looked at only where they are given."""
+    found = [
+        *_functions(configuration),
+        *_reminders(configuration),
+        *_twins(configuration.rules),
+        *(
+            (("rules", name, *place), message)
+            for name, rule in configuration.rules.items()
+            for place, message in _rule(rule, scripts)
+        ),
+    ]
+    return [problem_at(place, message, marks) for place, message in found]
+
+
+def _functions(configuration: Configuration) -> Found:
+    timeout = configuration.functions.timeout
+    if not timedelta(seconds=3) <= timeout <= timedelta(minutes=15):
+        message = f"expected between 3s and 15m; found {write_duration(timeout)}"
+        yield ("lambda", "timeout"), message
+
+
+def _reminders(configuration: Configuration) -> Found:
+    for index, wait in enumerate(configuration.notify.reminders):
+        if not wait:
+            yield ("notify", "reminders", index), "expected a wait such as 15m; found none at all"
+
+
+def _twins(rules: Mapping[str, Rule]) -> Found:
+    seen: list[Rule] = []
+    for name, rule in rules.items():
+        if twin := next((other for other in seen if other.when == rule.when), None):
+            message = f"the same condition as rule {twin.name!r}: both would act on one machine"
+            yield ("rules", name, "when"), message
+        seen.append(rule)
+
+
+def _rule(rule: Rule, scripts: "Mapping[str, Script] | None") -> Found:
+    yield from _condition(rule)
+    yield from _recovery_level(rule)
+    for index, rung in enumerate(rule.recover):
+        for place, message in (*_verification(rule, rung), *_script(rung, scripts)):
+            yield ("recover", index, *place), message
+
+
+def _condition(rule: Rule) -> Found:
+    when = rule.when
+    if isinstance(when, LogCondition):
+        yield from _counting(("when", "count"), when.count)
+    elif isinstance(when, MetricCondition):
+        if when.sustained:
+            yield from _counting(("when", "sustained"), when.sustained)
+            yield from _window(when.sustained, when.period)
+        if when.period < SHORTEST_PERIOD:
+            message = f"expected at least {write_duration(SHORTEST_PERIOD)}"
+            yield ("when", "period"), message
+    elif isinstance(when, AbsenceCondition) and when.lasting < 2 * ABSENCE_PERIOD:
+        message = (
+            f"{write_duration(when.lasting)} cannot tell silence from a late datapoint;"
+            f" expected at least {write_duration(2 * ABSENCE_PERIOD)}"
+        )
+        yield ("when", "for"), message
+
+
+def _counting(place: Place, wanted: Frequency | Sustained) -> Found:
+    if wanted.count > MOST_COUNTED:
+        yield place, f"{wanted.count} are too many to remember; expected at most {MOST_COUNTED}"
+    if not wanted.window:
+        yield place, "the window is empty; expected one such as 5m"
+
+
+def _window(sustained: Sustained, period: timedelta) -> Found:
+    needed = sustained.count * period
+    if sustained.window < needed:
+        message = (
+            f"{sustained.count} periods of {write_duration(period)} take {write_duration(needed)},"
+            f" more than the window of {write_duration(sustained.window)}"
+        )
+        yield ("when", "sustained"), message
+
+
+def _recovery_level(rule: Rule) -> Found:
+    """Find a ladder that starts at a level which the condition never has."""
+    when = rule.when
+    if isinstance(when, MetricCondition):
+        worst = Level.WARNING if when.critical is None else Level.CRITICAL
+        if rule.recover_at is Level.WARNING and when.warning is None:
+            yield ("recover_at",), "the rule has no warning limit; expected critical"
+    else:
+        worst = when.level
+    if rule.recover and not worst.reaches(rule.recover_at):
+        message = (
+            f"the rule never gets worse than {worst}, so nothing would ever be run;"
+            f" expected `recover_at: {worst}`"
+        )
+        yield ("recover_at",), message
+
+
+def _verification(rule: Rule, rung: Rung) -> Found:
+    """Find a verification that ends before it could have seen two datapoints."""
+    if isinstance(rule.when, MetricCondition) and rung.verify.within < 2 * rule.when.period:
+        message = (
+            f"{write_duration(rung.verify.within)} cannot see two periods of"
+            f" {write_duration(rule.when.period)}; give it more time,"
+            " or the metric a shorter period"
+        )
+        yield ("verify", "within"), message
+
+
+def _script(rung: Rung, scripts: "Mapping[str, Script] | None") -> Found:
+    if scripts is None:
+        return
+    script = scripts.get(rung.run)
+    if script is None:
+        yield ("run",), f"no such script: {rung.run!r}{suggest(rung.run, scripts)}"
+        return
+    try:
+        script.bind(rung.parameters)
+    except ValueError as error:  # a ScriptError
+        yield ("with",), str(error)

@@ -1,0 +1,41 @@
+"""What can go wrong, in our words; adapters translate into these."""
+
+
+class AutoRecoveryError(Exception):
+    """Anything this product raises on purpose."""
+
+
+class ConfigurationError(AutoRecoveryError):
+    """The configuration cannot work; the message names place, expectation and suggestion."""
+
+
+class StoreError(AutoRecoveryError):
+    """A store did not answer, or refused; `retryable` says whether trying again can help."""
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class NoticeError(AutoRecoveryError):
+    """A channel did not take a notice; other channels and the recovery go on."""
+
+
+class CommandNotStartedError(AutoRecoveryError):
+    """The script certainly did not start; `retryable` says whether sending again can help."""
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class CommandUncertainError(AutoRecoveryError):
+    """The request left and no answer came back: the script may be running."""
+
+
+class StepInterruptedError(AutoRecoveryError):
+    """A step that must not run twice was begun and never finished; what it did is unknown."""
+
+
+class ReadError(AutoRecoveryError):
+    """A directory, metric or log could not be read; the caller treats the fact as unknown."""

@@ -1,0 +1,218 @@
+"""One rule broken on one target, from opening to closing, and what was done about it."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from autorecovery.models.reason import IncidentState, Level, Reason, Verdict
+from autorecovery.models.rule import Rule
+from autorecovery.models.signal import Signal, Target
+
+UNRULED = "unruled"
+"""Stands for the rule in the key of an incident that no rule covers; the alarm's name follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One breaching observation: enough to count it once in a window."""
+
+    id: str
+    at: datetime
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A signal, or a run of them, that breaks a rule at a level."""
+
+    rule: Rule | None
+    level: Level
+    signal: Signal
+    sightings: tuple[Sighting, ...]
+    """Every breaching observation of this delivery, or the newest of very many."""
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def rule_name(self) -> str:
+        """Return the rule's name, or a stand-in made of the alarm's name."""
+        return self.rule.name if self.rule else f"{UNRULED}:{self.signal.name}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what an incident is claimed on: the rule and the target."""
+        return self.rule_name, self.signal.target.key
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What is known of one incident; its story is in the timeline.
+
+    It carries the rule it was opened with: a new configuration changes later incidents only.
+    """
+
+    id: str
+    rule_name: str
+    rule: Rule | None
+    target: Target
+    level: Level
+    signal: Signal
+    opened_at: datetime
+    breached_at: datetime
+    """When the newest breach that changed something was measured; staleness counts from here."""
+    evidence: tuple[str, ...] = ()
+    state: IncidentState = IncidentState.OPEN
+    held_for: Reason | None = None
+    """Why triage expects no recovery; None where it expects one."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what this incident holds the claim on: the rule and the target."""
+        return self.rule_name, self.target.key
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether this incident is over."""
+        return self.state is IncidentState.CLOSED
+
+
+def incident_id(rule_name: str, target_key: str, first: Signal) -> str:
+    """Return the id that this very signal gives an incident, whenever and however often it arrives.
+
+    A redelivery after the incident was closed finds the id used, and opens nothing.
+    Letters, digits and dashes, 28 characters: it also names the durable execution.
+    """
+    digest = hashlib.sha256("\n".join((rule_name, target_key, first.id)).encode()).hexdigest()
+    return f"inc-{first.at:%Y%m%d-%H%M%S}-{digest[:8]}"
+
+
+class EntryKind(StrEnum):
+    """The chapters of an incident's story."""
+
+    OPENED = "opened"
+    SIGNALLED = "signalled"
+    NOTIFIED = "notified"
+    DECIDED = "decided"
+    STARTED = "started"
+    ENDED = "ended"
+    VERIFIED = "verified"
+    HANDED_OVER = "handed over"
+    REMINDED = "reminded"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the timeline; `key` names it in its incident: written twice, it stands once."""
+
+    key: str
+    at: datetime
+    kind: EntryKind
+    text: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Numbers and names behind the text: JSON values only."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What one gate said: open, or held with a reason and, where known, until when."""
+
+    gate: str
+    reason: Reason | None
+    detail: str = ""
+    until: datetime | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Return whether this gate forbids to act."""
+        return self.reason is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Act or hold, the reason, and what every gate said."""
+
+    acts: bool
+    reason: Reason
+    gates: tuple[GateResult, ...]
+
+
+class CommandState(StrEnum):
+    """How a script on a machine stands; `UNKNOWN` is an answer, not a failure."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    NOT_RUN = "not run"
+    """It certainly did not run: undeliverable, cancelled in time, past its not-after time."""
+    UNKNOWN = "unknown"
+
+
+TERMINAL = frozenset(
+    {CommandState.SUCCEEDED, CommandState.FAILED, CommandState.NOT_RUN, CommandState.UNKNOWN}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandStatus:
+    """What is known of one command on one machine."""
+
+    state: CommandState
+    detail: str = ""
+    output: str = ""
+    exit_code: int | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether nothing more will be heard of this command."""
+        return self.state in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One run of one rung on one target. Written down as intended before anything is sent."""
+
+    token: str
+    """At most 64 characters; travels with the command, so that it can be found again."""
+    incident_id: str
+    rule_name: str
+    target: Target
+    script: str
+    parameters: dict[str, str]
+    intended_at: datetime
+    not_after: datetime
+    """The script itself refuses to start later than this."""
+    time_limit: timedelta
+    command_id: str | None = None
+    status: CommandStatus = CommandStatus(CommandState.PENDING)
+    judgement: "Judgement | None" = None
+    plan: str = ""
+    """Random name of the intention: tells one life of a response from another."""
+    resumed: bool = False
+    """Written down by an earlier life of the response, which may have sent it."""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Return what fresh datapoints said, once they were asked."""
+        return self.judgement.verdict if self.judgement else None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict, when it was reached, and the datapoints it rests on, in words."""
+
+    verdict: Verdict
+    at: datetime
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a response ended."""
+
+    incident_id: str
+    reason: Reason
+    verdict: Verdict | None = None

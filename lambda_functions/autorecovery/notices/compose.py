@@ -1,0 +1,222 @@
+"""One notice per change that matters: what is wrong, what is done about it, did it work."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from autorecovery.models.durations import write_duration
+from autorecovery.models.incident import Attempt, CommandState, Decision, Incident
+from autorecovery.models.notice import Notice, NoticeKind
+from autorecovery.models.reason import Autonomy, Level, Reason
+from autorecovery.models.rule import LogCondition, MetricCondition, Rung
+from autorecovery.models.signal import TYPED, SignalKind
+
+SHAPES = {Level.INFO: "●", Level.WARNING: "▲", Level.ERROR: "■", Level.CRITICAL: "◆"}
+"""Levels are told by word and shape, never by colour alone."""
+
+YOURS = "Please take it over. Reminders follow until it is healthy or closed."
+
+_WITH_EVIDENCE = (NoticeKind.OPENED, NoticeKind.HANDED_OVER, NoticeKind.REMINDER)
+
+
+def opened(incident: Incident, now: datetime) -> Notice:
+    """Return the first notice: it leaves before anything else is done."""
+    lines = [_where(incident), plan(incident)]
+    if foretold(incident):
+        lines.append(YOURS)
+    return _notice(incident, NoticeKind.OPENED, incident.level, what_is_wrong(incident), lines, now)
+
+
+def recovered(incident: Incident, attempt: Attempt, proof: str, now: datetime) -> Notice:
+    """Return the good news, and what it rests on."""
+    took = write_duration(now - incident.opened_at)
+    headline = f"{_name(incident)}: healthy again, {attempt.script} helped"
+    lines = (
+        _where(incident),
+        f"{_done(attempt)}.",
+        f"Verified on fresh data, measured after the script ended: {proof}.",
+        f"From opened to verified it took {took}. Nothing to do for you.",
+    )
+    return _notice(incident, NoticeKind.RECOVERED, Level.INFO, headline, lines, now)
+
+
+def handed_over(
+    incident: Incident,
+    reason: Reason,
+    attempts: Sequence[Attempt],
+    decision: Decision | None,
+    proof: str,
+    now: datetime,
+) -> Notice:
+    """Return the notice that asks a human to take over: what was tried, and why no more is."""
+    level = (
+        max(incident.level, Level.ERROR, key=lambda each: each.rank) if attempts else incident.level
+    )
+    headline = f"{_name(incident)}: over to you, {reason}"
+    lines = [f"{what_is_wrong(incident)}.", _where(incident)]
+    lines += [
+        f"Tried: {_done(attempt)}; {attempt.verdict or 'not verified'}." for attempt in attempts
+    ]
+    if proof:
+        lines.append(f"Fresh data: {proof}.")
+    lines += _held_gates(decision)
+    lines += [f"Not run: {_rung(rung)}." for rung in _untried(incident, attempts)[:1]]
+    lines.append(YOURS)
+    return _notice(incident, NoticeKind.HANDED_OVER, level, headline, lines, now)
+
+
+def reminder(incident: Incident, proof: str, now: datetime) -> Notice:
+    """Return the notice that an incident is still open, with the present facts."""
+    lasted = write_duration(now - incident.opened_at)
+    headline = f"{_name(incident)}: still open after {lasted}"
+    lines = (f"{_trouble(incident)}.", _where(incident), f"Fresh data: {proof}. {YOURS}")
+    return _notice(incident, NoticeKind.REMINDER, incident.level, headline, lines, now)
+
+
+def healthy_by_itself(incident: Incident, proof: str, now: datetime) -> Notice:
+    """Return the notice that it is over without a proven cure of ours."""
+    lasted = write_duration(now - incident.opened_at)
+    headline = f"{_name(incident)}: healthy again after {lasted}"
+    lines = (_where(incident), f"Fresh data: {proof}. Nothing to do for you.")
+    return _notice(incident, NoticeKind.CLOSED, Level.INFO, headline, lines, now)
+
+
+def closed_by_person(incident: Incident, now: datetime) -> Notice:
+    """Return the notice that a person closed it."""
+    lasted = write_duration(now - incident.opened_at)
+    headline = f"{_name(incident)}: closed by a person after {lasted}"
+    return _notice(incident, NoticeKind.CLOSED, Level.INFO, headline, (_where(incident),), now)
+
+
+def what_is_wrong(incident: Incident) -> str:
+    """Return target, what, value and limit in one clause."""
+    return f"{_name(incident)}: {_trouble(incident)}"
+
+
+def _trouble(incident: Incident) -> str:
+    signal, when = incident.signal, incident.rule.when if incident.rule else None
+    if isinstance(when, MetricCondition):
+        return _against_limit(when, incident)
+    if isinstance(when, LogCondition):
+        times = f"{when.count.count} times within {write_duration(when.count.window)}"
+        return f"{incident.rule_name}, seen {times}"
+    if signal.kind is SignalKind.ALARM:
+        return f"alarm {_one_line(signal.name)[:80]} is in {signal.state}"
+    return signal.state or signal.name
+
+
+def _against_limit(when: MetricCondition, incident: Incident) -> str:
+    value, lasting = incident.signal.value, ""
+    if when.sustained and value is not None and incident.signal.origin != TYPED:
+        lasting = f", {when.sustained.count} times within {write_duration(when.sustained.window)}"
+    relation = "at or above" if when.direction == "above" else "at or below"
+    shown = f"{when.metric} is {_number(value)}," if value is not None else f"{when.metric} is"
+    return f"{shown} {relation} {_number(when.limit_for(incident.level))}{lasting}"
+
+
+def _number(value: float) -> str:
+    """Return a number as people read it: 97.2, or 12,000,000,000."""
+    if abs(value) >= 1e15:
+        return f"{value:g}"
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def _where(incident: Incident) -> str:
+    """Return which machine it is, for a person who has to find it, and by which rule."""
+    target = incident.target
+    region = f" in {target.region}" if target.region else ""
+    account = f", account {target.account}" if target.account else ""
+    rule = f"rule {incident.rule_name}" if incident.rule else "no rule covers it"
+    return f"{target.kind.capitalize()} {target.name[:200]}{region}{account}; {rule}."
+
+
+def foretold(incident: Incident) -> Reason | None:
+    """Return why it is certain from the start that nothing will be run by itself, if it is."""
+    rule = incident.rule
+    if incident.held_for is not None:
+        return incident.held_for
+    if rule is None or not rule.recover:
+        return Reason.NOTHING_TO_RUN if rule else Reason.NO_RULE
+    return {Autonomy.ASK: Reason.AUTONOMY_ASK, Autonomy.OBSERVE: Reason.AUTONOMY_OBSERVE}.get(
+        rule.autonomy
+    )
+
+
+def plan(incident: Incident) -> str:
+    """Return what will be done about it, and why nothing, if nothing."""
+    rule, why_not = incident.rule, foretold(incident)
+    if rule is None or not rule.recover:
+        return f"Nothing is run: {why_not}."
+    first = _rung(rule.recover[0])
+    if why_not:
+        return f"Nothing is run by itself: {why_not}. It would be: {first}."
+    if not incident.level.reaches(rule.recover_at):
+        return f"Nothing is run at this level; from {rule.recover_at} on: {first}."
+    return f"Next, unless a gate holds it: {first}. Another notice tells how it ended."
+
+
+def _name(incident: Incident) -> str:
+    return incident.target.name[:80]
+
+
+def _done(attempt: Attempt) -> str:
+    status = attempt.status
+    script = f"{attempt.script}{_parameters(attempt.parameters)}"
+    if status is None or status.state in (CommandState.UNKNOWN, CommandState.PENDING):
+        return f"{script} was sent, and nobody knows whether it ran"
+    outcome = {
+        CommandState.SUCCEEDED: "succeeded",
+        CommandState.FAILED: f"failed with exit code {status.exit_code}",
+        CommandState.NOT_RUN: "did not run",
+        CommandState.RUNNING: "is still running",
+    }[status.state]
+    detail = f" ({_one_line(status.detail)[:200]})" if status.detail else ""
+    return f"{script} {outcome}{detail}"
+
+
+def _held_gates(decision: Decision | None) -> list[str]:
+    if decision is None:
+        return []
+    return [
+        f"Held by {gate.gate}: {gate.reason}{f' ({gate.detail})' if gate.detail else ''}"
+        + (f", until {gate.until:%H:%M:%S} UTC." if gate.until else ".")
+        for gate in decision.gates
+        if gate.holds
+    ]
+
+
+def _untried(incident: Incident, attempts: Sequence[Attempt]) -> tuple[Rung, ...]:
+    return incident.rule.recover[len(attempts) :] if incident.rule else ()
+
+
+def _rung(rung: Rung) -> str:
+    return f"{rung.run}{_parameters(rung.parameters)}"
+
+
+def _parameters(parameters: dict[str, str]) -> str:
+    return f" ({', '.join(f'{k}={v}' for k, v in parameters.items())})" if parameters else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _notice(
+    incident: Incident,
+    kind: NoticeKind,
+    level: Level,
+    headline: str,
+    lines: Sequence[str],
+    now: datetime,
+) -> Notice:
+    return Notice(
+        id=f"{incident.id}-{kind.replace(' ', '-')}-{int(now.timestamp())}",
+        incident_id=incident.id,
+        kind=kind,
+        level=level,
+        headline=f"[{level.upper()}] {_one_line(headline)}",
+        lines=tuple(_one_line(line) for line in lines),
+        at=now,
+        rule_name=incident.rule_name,
+        target=incident.target.key,
+        evidence=incident.evidence if kind in _WITH_EVIDENCE else (),
+    )

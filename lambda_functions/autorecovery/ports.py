@@ -1,0 +1,283 @@
+"""What the core asks of the world; adapters answer, one class per technology.
+
+Every method may raise StoreError or ReadError where its docstring names no other error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from autorecovery.models.incident import (
+    Incident,
+)
+from autorecovery.models.reason import Level
+
+if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it need not load
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from autorecovery.models.controls import Approval, DeclaredWindow, Demotion, Halt
+    from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
+    from autorecovery.models.incident import (
+        Attempt,
+        Breach,
+        CommandStatus,
+        Entry,
+        Sighting,
+    )
+    from autorecovery.models.notice import Notice
+    from autorecovery.models.reason import IncidentState, Reason
+    from autorecovery.models.signal import LogOrigin, MetricOrigin, Target
+
+T = TypeVar("T")
+
+Clock = Callable[[], datetime]
+"""Return the present time, aware, in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The answer to opening an incident: who holds (rule, target), and whether that is news."""
+
+    incident: Incident
+    won: bool
+    """This very call opened the incident."""
+    started: bool
+    """Its response is known to have been started."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIncident:
+    """The least that triage must know of an incident that is not closed."""
+
+    incident_id: str
+    rule_name: str
+    target_key: str
+    level: Level
+    started: bool
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what it holds the claim on: the rule and the target."""
+        return self.rule_name, self.target_key
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What a directory knows of one target."""
+
+    exists: bool
+    opted_in: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Datapoint:
+    """One measured value and the beginning of the period it stands for."""
+
+    at: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a log stream."""
+
+    at: datetime
+    message: str
+
+
+class IncidentLog(Protocol):
+    """The memory of incidents: one open incident per (rule, target), and each one's story."""
+
+    def open(self, candidate: Incident) -> Claim:
+        """Claim (rule, target) for the candidate, or return the incident that holds it.
+
+        Where the candidate's id was used before and its incident is closed, that one is returned.
+        """
+
+    def mark_started(self, incident_id: str) -> None:
+        """Remember that the response of this incident was started."""
+
+    def raise_level(self, incident_id: str, level: Level, at: datetime) -> bool:
+        """Raise an open incident to this level, breached then; return whether that was news."""
+
+    def get(self, incident_id: str) -> Incident | None:
+        """Return the incident as it now stands."""
+
+    def move(self, incident_id: str, state: IncidentState) -> None:
+        """Set the state of an incident that is not closed."""
+
+    def close(self, incident_id: str) -> bool:
+        """Close the incident and release its claim; return whether it was open until now."""
+
+    def open_incidents(self) -> Sequence[OpenIncident]:
+        """Return every incident that is not closed; may lag behind by a second."""
+
+    def recent(self, limit: int) -> Sequence[Incident]:
+        """Return the incidents opened last, newest first."""
+
+    def record(self, incident_id: str, entry: Entry) -> None:
+        """Append to the timeline; an entry of the same key stands already and is kept."""
+
+    def timeline(self, incident_id: str) -> Sequence[Entry]:
+        """Return the story so far, oldest first."""
+
+    def remember_sightings(
+        self, breach: Breach, window: timedelta, at_most: int
+    ) -> Sequence[Sighting]:
+        """Remember the sightings of this breach and return all that the window holds, newest first.
+
+        The window ends at the newest sighting known. Delivered twice, a sighting stands once. Only
+        the newest `at_most` are kept and returned.
+        """
+
+    def wait_for_wake(self, incident_id: str, token: str) -> None:
+        """Remember where to wake the response of this incident; replaces an earlier token."""
+
+    def wake_token(self, incident_id: str) -> str | None:
+        """Return where the response of this incident waits, if it does."""
+
+
+class AttemptLog(Protocol):
+    """The memory of what was run where: written before sending, completed afterwards."""
+
+    def intend(self, attempt: Attempt) -> bool:
+        """Write an attempt down; return False where its token stands for another intention."""
+
+    def complete(self, attempt: Attempt) -> None:
+        """Replace what is known of this attempt: its command, its status, its verdict."""
+
+    def last_on(self, target: Target) -> Attempt | None:
+        """Return the newest attempt on this target, of whatever rule."""
+
+    def of_command(self, command_id: str) -> Attempt | None:
+        """Return the attempt that sent this command."""
+
+
+class ResponseStarter(Protocol):
+    """Starts and wakes responses."""
+
+    def start(self, incident_id: str) -> None:
+        """Make sure that the response of this incident runs; harmless when it does."""
+
+    def wake(self, token: str) -> None:
+        """Wake the response that waits under this token; harmless when it no longer does."""
+
+
+class Workflow(Protocol):
+    """A durable run, replayed from the top: only what happens inside steps may touch the world."""
+
+    def step(self, name: str, act: Callable[[], T], result: type[T]) -> T:
+        """Return what `act` returned, now or in an earlier life; repeated until it succeeds."""
+
+    def step_at_most_once(self, name: str, act: Callable[[], T], result: type[T]) -> T:
+        """Like `step`, never repeated: StepInterruptedError where it began and did not finish."""
+
+    def wait(self, name: str, at_most: timedelta, register: Callable[[str], None]) -> bool:
+        """Wait until woken, and return True, or for so long, and return False.
+
+        `register` receives the token under which this wait can be woken.
+        """
+
+
+class CommandRunner(Protocol):
+    """Runs scripts on machines, asynchronously."""
+
+    def start(self, attempt: Attempt) -> str:
+        """Send the attempt's script, once, and return the command's id.
+
+        Raises CommandNotStartedError where it certainly was not sent, CommandUncertainError where
+        the answer was lost.
+        """
+
+    def find(self, attempt: Attempt) -> str | None:
+        """Return the id of the command that carries the attempt's token, if it can be seen."""
+
+    def status(self, command_id: str, target: Target) -> CommandStatus:
+        """Return how the command stands on this machine."""
+
+    def time_limit(self, script: str) -> timedelta:
+        """Return how long this script may run; LookupError where it is not shipped."""
+
+
+class TargetDirectory(Protocol):
+    """Knows the machines."""
+
+    def look_up(self, target: Target) -> Presence:
+        """Return whether the target exists and has opted in."""
+
+
+class MetricReader(Protocol):
+    """Reads measurements again, from where they came."""
+
+    def datapoints(self, origin: MetricOrigin, since: datetime) -> Sequence[Datapoint]:
+        """Return the datapoints whose period began at or after `since`, oldest first."""
+
+    def lines(self, origin: LogOrigin, since: datetime) -> Sequence[LogLine]:
+        """Return the lines written at or after `since`, oldest first; a bounded number."""
+
+
+class Noticeboard(Protocol):
+    """Where notices are put up for people."""
+
+    def post(self, notice: Notice) -> None:
+        """Publish a notice; NoticeError where nobody took it."""
+
+
+class DeadLetters(Protocol):
+    """Keeps what could not be understood, so that nothing is dropped silently."""
+
+    def keep(self, event: object, why: str, at: datetime) -> None:
+        """Keep an event (bounded) with the reason why it was not understood."""
+
+
+class FleetBudget(Protocol):
+    """The shared budget of one group of machines; each change is one conditional write."""
+
+    def reserve(
+        self, group: str, lease: Lease, allowed: FleetAllowance, now: datetime
+    ) -> Reason | None:
+        """Take the lease, or return why it cannot be had; asking for the same token is harmless."""
+
+    def give_back(self, group: str, token: str) -> None:
+        """Give a lease back; harmless where it is gone already."""
+
+    def ledger(self, group: str) -> Ledger:
+        """Return the book of this group."""
+
+
+class Controls(Protocol):
+    """What people said while the system runs; each word holds within seconds, without a deploy."""
+
+    def halt(self) -> Halt | None:
+        """Return the kill switch, if it is set."""
+
+    def set_halt(self, halt: Halt | None) -> None:
+        """Halt everything that acts, or let it go on."""
+
+    def windows(self) -> Sequence[DeclaredWindow]:
+        """Return the maintenance windows that people added."""
+
+    def declare(self, window: DeclaredWindow) -> None:
+        """Add a maintenance window; one of the same name is replaced."""
+
+    def end_window(self, name: str) -> bool:
+        """Remove a window; return whether there was one."""
+
+    def approve(self, approval: Approval) -> Approval:
+        """Decide on an attempt; return the decision that stands, which is the first."""
+
+    def approval(self, attempt: str) -> Approval | None:
+        """Return the decision on an attempt, if a person made one."""
+
+    def demote(self, demotion: Demotion) -> bool:
+        """Take a script's right to act by itself; return whether that was news."""
+
+    def promote(self, script: str, rule_name: str) -> bool:
+        """Give it back; return whether it was gone."""
+
+    def demotions(self) -> Sequence[Demotion]:
+        """Return every demotion that stands."""

@@ -1,0 +1,1 @@
+"""Triage: from any delivery to claimed incidents whose responses run."""
