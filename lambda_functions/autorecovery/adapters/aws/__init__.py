@@ -1,0 +1,1 @@
+"""Adapters for AWS: one class per service, whose words and errors stop here."""

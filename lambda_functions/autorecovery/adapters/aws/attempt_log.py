@@ -1,0 +1,103 @@
+"""The memory of what was run where, in the incident table:
+
+target#<key>    attempt#<token>    one attempt
+command#<id>    attempt            which attempt a command belongs to
+"""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from autorecovery.adapters.aws.errors import storing
+from autorecovery.adapters.aws.incident_log import KEPT_FOR, short_name
+from autorecovery.models.incident import Attempt
+from autorecovery.models.signal import Target
+from autorecovery.models.wire import decode, encode
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+LOOKED_AT = 20
+"""Attempts of a target that are read: tokens sort by the incident's time, not by their own."""
+
+
+class DynamoDbAttemptLog:
+    """AttemptLog over the incident table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def intend(self, attempt: Attempt) -> bool:
+        """See AttemptLog.intend."""
+        item = self._item(attempt)
+        try:
+            with storing("intent"):
+                # The same content is this very intention, written by a life that died before it
+                # could remember, or by a request whose answer was lost and which was repeated.
+                self._client.put_item(
+                    TableName=self._table, Item=item,
+                    ConditionExpression="attribute_not_exists(pk) OR content = :content",
+                    ExpressionAttributeValues={":content": item["content"]},
+                )  # fmt: skip
+        except ClientError:
+            return False
+        return True
+
+    def complete(self, attempt: Attempt) -> None:
+        """See AttemptLog.complete."""
+        with storing("attempt"):
+            self._client.put_item(TableName=self._table, Item=self._item(attempt))
+            if attempt.command_id:
+                pointer = {
+                    **self._command_key(attempt.command_id),
+                    "target_pk": {"S": _partition(attempt.target)},
+                    "token": {"S": attempt.token},
+                    "expires": self._expiry(attempt),
+                }
+                self._client.put_item(TableName=self._table, Item=pointer)
+
+    def last_on(self, target: Target) -> Attempt | None:
+        """See AttemptLog.last_on."""
+        with storing("attempts"):
+            page = self._client.query(
+                TableName=self._table, Limit=LOOKED_AT, ScanIndexForward=False, ConsistentRead=True,
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+                ExpressionAttributeValues={
+                    ":pk": {"S": _partition(target)}, ":sk": {"S": "attempt#"},
+                },
+            )  # fmt: skip
+        attempts = [decode(item["content"]["S"], Attempt) for item in page["Items"]]
+        return max(attempts, key=lambda attempt: attempt.intended_at, default=None)
+
+    def of_command(self, command_id: str) -> Attempt | None:
+        """See AttemptLog.of_command."""
+        with storing("command"):
+            pointer = self._client.get_item(
+                TableName=self._table, Key=self._command_key(command_id), ConsistentRead=True
+            ).get("Item")
+            if pointer is None:
+                return None
+            key = {"pk": pointer["target_pk"], "sk": {"S": f"attempt#{pointer['token']['S']}"}}
+            item = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get(
+                "Item"
+            )
+        return decode(item["content"]["S"], Attempt) if item else None
+
+    def _item(self, attempt: Attempt) -> dict[str, dict[str, str]]:
+        return {
+            "pk": {"S": _partition(attempt.target)},
+            "sk": {"S": f"attempt#{attempt.token}"},
+            "content": {"S": encode(attempt, Attempt)},
+            "expires": self._expiry(attempt),
+        }
+
+    def _expiry(self, attempt: Attempt) -> dict[str, str]:
+        return {"N": str(int((attempt.intended_at + KEPT_FOR).timestamp()))}
+
+    def _command_key(self, command_id: str) -> dict[str, dict[str, str]]:
+        return {"pk": {"S": f"command#{command_id}"}, "sk": {"S": "attempt"}}
+
+
+def _partition(target: Target) -> str:
+    return f"target#{short_name(target.key)}"

@@ -1,0 +1,89 @@
+"""Which EC2 instances exist and have opted in, by their tag."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from autorecovery.adapters.aws.errors import code_of, reading
+from autorecovery.models.signal import Target, TargetKind
+from autorecovery.ports import Clock, Presence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_ec2 import EC2Client
+
+_NOBODY = Presence(exists=False, opted_in=False)
+_GONE_STATES = ("shutting-down", "terminated")
+
+
+class Ec2Directory:
+    """TargetDirectory that asks about one instance, afresh: for the gate, right before acting."""
+
+    def __init__(self, client: "Callable[[], EC2Client]", tag_key: str, tag_value: str) -> None:
+        """`client` makes the client when the first question comes: its model is large."""
+        self._client = client
+        self._tag = (tag_key, tag_value)
+
+    def look_up(self, target: Target) -> Presence:
+        """See TargetDirectory.look_up."""
+        if target.kind is not TargetKind.INSTANCE:
+            return _NOBODY
+        with reading("DescribeInstances"):
+            try:
+                answer = self._client().describe_instances(InstanceIds=[target.name])
+            except ClientError as error:
+                if not code_of(error).startswith("InvalidInstanceID"):
+                    raise
+                return _NOBODY
+        found = [i for r in answer["Reservations"] for i in r["Instances"]]
+        found = [i for i in found if i["State"]["Name"] not in _GONE_STATES]
+        tags = [(tag["Key"], tag["Value"]) for i in found for tag in i.get("Tags", [])]
+        return Presence(exists=bool(found), opted_in=self._tag in tags)
+
+
+class Ec2Census:
+    """TargetDirectory that counts the opted-in fleet now and then, for triage: it only foretells.
+
+    One call serves thousands of breaches; what joined the fleet since is missed until the next.
+    """
+
+    def __init__(
+        self,
+        client: "Callable[[], EC2Client]",
+        tag_key: str,
+        tag_value: str,
+        clock: Clock,
+        fresh_for: timedelta = timedelta(minutes=1),
+    ) -> None:
+        self._client = client
+        self._tag = (tag_key, tag_value)
+        self._clock = clock
+        self._fresh_for = fresh_for
+        self._counted_at: datetime | None = None
+        self._members: frozenset[str] = frozenset()
+
+    def look_up(self, target: Target) -> Presence:
+        """See TargetDirectory.look_up."""
+        if target.kind is not TargetKind.INSTANCE:
+            return _NOBODY
+        now = self._clock()
+        if self._counted_at is None or now - self._counted_at > self._fresh_for:
+            self._members, self._counted_at = self._count(), now
+        return Presence(exists=True, opted_in=target.name in self._members)
+
+    def _count(self) -> frozenset[str]:
+        key, value = self._tag
+        with reading("DescribeInstances"):
+            pages = (
+                self._client()
+                .get_paginator("describe_instances")
+                .paginate(Filters=[{"Name": f"tag:{key}", "Values": [value]}])
+            )
+            return frozenset(
+                instance["InstanceId"]
+                for page in pages
+                for reservation in page["Reservations"]
+                for instance in reservation["Instances"]
+            )

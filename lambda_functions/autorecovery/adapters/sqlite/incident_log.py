@@ -1,0 +1,171 @@
+"""The memory of incidents in SQLite; in memory it also serves dry runs and simulations."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from autorecovery.adapters.sqlite.database import Database
+from autorecovery.models.incident import Breach, Entry, Incident, Sighting
+from autorecovery.models.reason import IncidentState, Level
+from autorecovery.models.wire import decode, encode
+from autorecovery.ports import Claim, OpenIncident
+
+
+class SqliteIncidentLog:
+    """IncidentLog over a SQLite database: a unique index holds the claims."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self, candidate: Incident) -> Claim:
+        """See IncidentLog.open."""
+        with self._database.transaction() as rows:
+            used = _row(rows, "SELECT * FROM incidents WHERE id = ?", candidate.id)
+            holder = used or _row(
+                rows,
+                "SELECT * FROM incidents"
+                " WHERE rule_name = ? AND target_key = ? AND state <> 'closed'",
+                *candidate.key,
+            )
+            if holder is not None:
+                return Claim(_incident(holder), won=False, started=bool(holder["started"]))
+            rows.execute(
+                "INSERT INTO incidents (id, rule_name, target_key, content, state, level,"
+                " level_rank, opened_at, breached_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    candidate.id, *candidate.key, encode(candidate, Incident), candidate.state,
+                    candidate.level, candidate.level.rank, _text(candidate.opened_at),
+                    _text(candidate.breached_at),
+                ),
+            )  # fmt: skip
+            return Claim(candidate, won=True, started=False)
+
+    def mark_started(self, incident_id: str) -> None:
+        """See IncidentLog.mark_started."""
+        self._execute("UPDATE incidents SET started = 1 WHERE id = ?", incident_id)
+
+    def raise_level(self, incident_id: str, level: Level, at: datetime) -> bool:
+        """See IncidentLog.raise_level."""
+        return self._execute(
+            "UPDATE incidents SET level = ?, level_rank = ?, breached_at = ?"
+            " WHERE id = ? AND level_rank < ? AND state <> 'closed'",
+            level, level.rank, _text(at), incident_id, level.rank,
+        )  # fmt: skip
+
+    def get(self, incident_id: str) -> Incident | None:
+        """See IncidentLog.get."""
+        with self._database.transaction() as rows:
+            row = _row(rows, "SELECT * FROM incidents WHERE id = ?", incident_id)
+        return _incident(row) if row else None
+
+    def move(self, incident_id: str, state: IncidentState) -> None:
+        """See IncidentLog.move."""
+        self._execute(
+            "UPDATE incidents SET state = ? WHERE id = ? AND state <> 'closed'", state, incident_id
+        )
+
+    def close(self, incident_id: str) -> bool:
+        """See IncidentLog.close."""
+        return self._execute(
+            "UPDATE incidents SET state = 'closed' WHERE id = ? AND state <> 'closed'", incident_id
+        )
+
+    def open_incidents(self) -> Sequence[OpenIncident]:
+        """See IncidentLog.open_incidents."""
+        with self._database.transaction() as rows:
+            found = rows.execute("SELECT * FROM incidents WHERE state <> 'closed'").fetchall()
+        return [
+            OpenIncident(
+                row["id"],
+                row["rule_name"],
+                row["target_key"],
+                Level(row["level"]),
+                bool(row["started"]),
+            )
+            for row in found
+        ]
+
+    def recent(self, limit: int) -> Sequence[Incident]:
+        """See IncidentLog.recent."""
+        with self._database.transaction() as rows:
+            found = rows.execute(
+                "SELECT * FROM incidents ORDER BY opened_at DESC, id DESC LIMIT ?", (limit,)
+            ).fetchall()
+        return [_incident(row) for row in found]
+
+    def record(self, incident_id: str, entry: Entry) -> None:
+        """See IncidentLog.record."""
+        self._execute(
+            "INSERT OR IGNORE INTO timeline (incident_id, key, at, content) VALUES (?, ?, ?, ?)",
+            incident_id, entry.key, _text(entry.at), encode(entry, Entry),
+        )  # fmt: skip
+
+    def timeline(self, incident_id: str) -> Sequence[Entry]:
+        """See IncidentLog.timeline."""
+        with self._database.transaction() as rows:
+            found = rows.execute(
+                "SELECT content FROM timeline WHERE incident_id = ? ORDER BY at, rowid",
+                (incident_id,),
+            ).fetchall()
+        return [decode(row["content"], Entry) for row in found]
+
+    def remember_sightings(
+        self, breach: Breach, window: timedelta, at_most: int
+    ) -> Sequence[Sighting]:
+        """See IncidentLog.remember_sightings."""
+        key = breach.key
+        with self._database.transaction() as rows:
+            rows.executemany(
+                "INSERT OR IGNORE INTO sightings (rule_name, target_key, id, at, level)"
+                " VALUES (?, ?, ?, ?, ?)",
+                [(*key, s.id, _text(s.at), s.level) for s in breach.sightings],
+            )
+            found = rows.execute(
+                "SELECT id, at, level FROM sightings WHERE rule_name = ? AND target_key = ?"
+                " ORDER BY at DESC, id DESC",
+                key,
+            ).fetchall()
+            known = [
+                Sighting(r["id"], datetime.fromisoformat(r["at"]), Level(r["level"])) for r in found
+            ]
+            kept = [s for s in known if s.at > known[0].at - window][:at_most]
+            rows.executemany(
+                "DELETE FROM sightings WHERE rule_name = ? AND target_key = ? AND id = ?",
+                [(*key, s.id) for s in known[len(kept) :]],
+            )
+        return kept
+
+    def wait_for_wake(self, incident_id: str, token: str) -> None:
+        """See IncidentLog.wait_for_wake."""
+        self._execute("UPDATE incidents SET wake_token = ? WHERE id = ?", token, incident_id)
+
+    def wake_token(self, incident_id: str) -> str | None:
+        """See IncidentLog.wake_token."""
+        with self._database.transaction() as rows:
+            row = _row(rows, "SELECT wake_token FROM incidents WHERE id = ?", incident_id)
+        return row["wake_token"] if row else None
+
+    def _execute(self, statement: str, *values: object) -> bool:
+        with self._database.transaction() as rows:
+            return rows.execute(statement, values).rowcount > 0
+
+
+def _row(rows: sqlite3.Connection, statement: str, *values: object) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = rows.execute(statement, values).fetchone()
+    return row
+
+
+def _incident(row: sqlite3.Row) -> Incident:
+    """Return what was opened, with what has changed since."""
+    return replace(
+        decode(row["content"], Incident),
+        state=IncidentState(row["state"]),
+        level=Level(row["level"]),
+        breached_at=datetime.fromisoformat(row["breached_at"]),
+    )
+
+
+def _text(moment: datetime) -> str:
+    """Return a moment as text that sorts by time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,55 @@
+"""The response on AWS: over DynamoDB, SSM, EC2, CloudWatch and SNS."""
+
+from functools import cache
+
+from autorecovery.adapters.aws import clients
+from autorecovery.adapters.aws.attempt_log import DynamoDbAttemptLog
+from autorecovery.adapters.aws.commands import SsmCommandRunner
+from autorecovery.adapters.aws.incident_log import DynamoDbIncidentLog
+from autorecovery.adapters.aws.metrics import CloudWatchReader
+from autorecovery.adapters.aws.notices import SnsNoticeboard
+from autorecovery.adapters.aws.targets import Ec2Directory
+from autorecovery.bootstrap.shared import configuration, scripts, utc_now
+from autorecovery.models.incident import Entry
+from autorecovery.notices.text import Wording, sns_message, subject_line
+from autorecovery.observability import logger, report_entry
+from autorecovery.response.stage import Response
+from autorecovery.settings import ResponseSettings, environment
+
+
+class _ReportedIncidents(DynamoDbIncidentLog):
+    """Logs and counts each line of a timeline as it is written: one place sees every step."""
+
+    def record(self, incident_id: str, entry: Entry) -> None:
+        """See IncidentLog.record."""
+        super().record(incident_id, entry)
+        log = _log("incident_responder", environment().get("LOG_LEVEL", "INFO"))
+        report_entry(incident_id, entry, log)
+
+
+_log = cache(logger)
+
+
+@cache
+def response() -> Response:
+    """Return the application of `incident_responder`."""
+    settings = ResponseSettings.from_environment(environment())
+    targets = configuration().targets
+    dynamodb, words = clients.dynamodb(), Wording.of(configuration())
+    return Response(
+        configuration=configuration(),
+        incidents=_ReportedIncidents(dynamodb, settings.table_name),
+        attempts=DynamoDbAttemptLog(dynamodb, settings.table_name),
+        commands=SsmCommandRunner(
+            clients.ssm(), clients.ssm_once(), scripts(), settings.recovery_documents
+        ),
+        targets=Ec2Directory(clients.ec2, targets.tag_key, targets.tag_value),
+        metrics=CloudWatchReader(clients.cloudwatch(), clients.logs(), utc_now),
+        noticeboard=SnsNoticeboard(
+            clients.sns(),
+            settings.sns_topic_arn,
+            lambda notice: subject_line(notice, words),
+            lambda notice: sns_message(notice, words),
+        ),
+        clock=utc_now,
+    )

@@ -1,0 +1,226 @@
+"""Running a rung's script at most once: intent first, then the command, then an honest answer.
+
+SendCommand has no idempotency token. An answer that was lost is looked up by the attempt's own
+token; what even that does not settle is *unknown*, and is never sent again.
+"""
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from autorecovery.errors import (
+    CommandNotStartedError,
+    CommandUncertainError,
+    ReadError,
+    StepInterruptedError,
+)
+from autorecovery.models.incident import (
+    Attempt,
+    CommandState,
+    CommandStatus,
+    EntryKind,
+    Incident,
+)
+from autorecovery.models.reason import IncidentState
+from autorecovery.models.rule import Rung
+from autorecovery.ports import Workflow
+from autorecovery.response.stage import Response
+from autorecovery.response.vigil import rest
+
+START_WITHIN = timedelta(minutes=2)
+"""A script that reaches its machine later than this does nothing: the world has moved on."""
+
+SEND_TRIES = 4
+SEND_PAUSES = (timedelta(seconds=2), timedelta(seconds=10), timedelta(seconds=30))
+
+LOOK_UPS = (timedelta(seconds=2), timedelta(seconds=10), timedelta(seconds=30))
+"""When to look for a command whose answer was lost: ListCommands is eventually consistent."""
+
+POLLS = tuple(timedelta(seconds=s) for s in (1, 1, 2, 2, 3, 5, 10))
+"""Waits between looks at a running command; usually its end wakes us first. The last repeats, and
+grows to a tenth of the time spent: a script of hours must not use up the execution's operations."""
+
+POLL_SHARE = 10
+
+GRACE = timedelta(seconds=60)
+"""Beyond the script's own time limit before its silence is called unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of one try to send."""
+
+    command_id: str | None = None
+    problem: str = ""
+    may_have_started: bool = False
+    worth_retrying: bool = False
+
+
+RESUMED = Sent(problem="intended in an earlier life", may_have_started=True)
+
+
+def recover(incident: Incident, rung: Rung, number: int, flow: Workflow, app: Response) -> Attempt:
+    """Return the attempt with the status its command ended in, however long that took."""
+    plan = flow.step(f"plan {number}", lambda: _plan(incident, rung, number, app), Attempt)
+    attempt = flow.step(f"intend {number}", lambda: _intend(plan, number, app), Attempt)
+    sent = RESUMED if attempt.resumed else _send(attempt, number, flow, app)
+    if sent.command_id is None and sent.may_have_started:
+        sent = replace(sent, command_id=_find(attempt, number, flow, app))
+    if sent.command_id is None:
+        state = CommandState.UNKNOWN if sent.may_have_started else CommandState.NOT_RUN
+        return _finish(attempt, CommandStatus(state, sent.problem), number, flow, app)
+    attempt = _follow(replace(attempt, command_id=sent.command_id), number, flow, app)
+    status = _await_end(attempt, number, flow, app)
+    return _finish(attempt, status, number, flow, app)
+
+
+def _plan(incident: Incident, rung: Rung, number: int, app: Response) -> Attempt:
+    now = app.clock()
+    return Attempt(
+        token=f"{incident.id}-r{number}",
+        incident_id=incident.id,
+        rule_name=incident.rule_name,
+        target=incident.target,
+        script=rung.run,
+        parameters=rung.parameters,
+        intended_at=now,
+        not_after=now + START_WITHIN,
+        time_limit=_time_limit(rung.run, app),
+        plan=secrets.token_hex(8),
+    )
+
+
+def _time_limit(script: str, app: Response) -> timedelta:
+    try:
+        return app.commands.time_limit(script)
+    except LookupError:
+        return timedelta()  # it is not shipped: sending it says so, and nothing runs
+
+
+def _intend(plan: Attempt, number: int, app: Response) -> Attempt:
+    """Return the plan, written down; `resumed` where an earlier life did so, and may have sent."""
+    attempt = plan if app.attempts.intend(plan) else replace(plan, resumed=True)
+    app.incidents.move(plan.incident_id, IncidentState.RECOVERING)
+    app.note(
+        plan.incident_id, f"intended {number}", EntryKind.STARTED, f"about to run {plan.script}",
+        parameters=plan.parameters, token=plan.token,
+    )  # fmt: skip
+    return attempt
+
+
+def _send(attempt: Attempt, number: int, flow: Workflow, app: Response) -> Sent:
+    """Send, and send again only where the last try certainly did not arrive."""
+    sent = _send_once(attempt, f"send {number}.0", flow, app)
+    for retry, pause in enumerate(SEND_PAUSES, start=1):
+        if not sent.worth_retrying:
+            break
+        rest(attempt.incident_id, f"before send {number}.{retry}", pause, flow, app, deaf=True)
+        sent = _send_once(attempt, f"send {number}.{retry}", flow, app)
+    return sent
+
+
+def _send_once(attempt: Attempt, name: str, flow: Workflow, app: Response) -> Sent:
+    try:
+        return flow.step_at_most_once(name, lambda: _try_to_send(attempt, app), Sent)
+    except StepInterruptedError:
+        return Sent(problem="interrupted while sending", may_have_started=True)
+
+
+def _try_to_send(attempt: Attempt, app: Response) -> Sent:
+    try:
+        return Sent(command_id=app.commands.start(attempt))
+    except CommandNotStartedError as error:
+        return Sent(problem=str(error), worth_retrying=error.retryable)
+    except CommandUncertainError as error:
+        return Sent(problem=str(error), may_have_started=True)
+
+
+def _find(attempt: Attempt, number: int, flow: Workflow, app: Response) -> str | None:
+    """Return the command that carries the attempt's token, if it shows up in time."""
+    for look, pause in enumerate(LOOK_UPS):
+        rest(attempt.incident_id, f"before look {number}.{look}", pause, flow, app, deaf=True)
+        found = flow.step(f"look for {number}.{look}", lambda: _look_for(attempt, app), str)
+        if found:
+            return found
+    return None
+
+
+def _look_for(attempt: Attempt, app: Response) -> str:
+    try:
+        return app.commands.find(attempt) or ""
+    except ReadError:
+        return ""
+
+
+def _follow(attempt: Attempt, number: int, flow: Workflow, app: Response) -> Attempt:
+    """Remember the command, so that its end finds the way back to this incident."""
+
+    def remember() -> Attempt:
+        app.attempts.complete(attempt)
+        app.note(
+            attempt.incident_id, f"started {number}", EntryKind.STARTED,
+            f"{attempt.script} was sent", command=attempt.command_id,
+        )  # fmt: skip
+        return attempt
+
+    return flow.step(f"follow {number}", remember, Attempt)
+
+
+def _await_end(attempt: Attempt, number: int, flow: Workflow, app: Response) -> CommandStatus:
+    poll, spent, woken = 0, timedelta(), False
+    while True:
+        status = flow.step(f"poll {number}.{poll}", lambda: _poll(attempt, app), CommandStatus)
+        if status.is_over:
+            return status
+        pause = pause_between_polls(poll, spent)
+        name = f"command {number}.{poll}"
+        woken = rest(attempt.incident_id, name, pause, flow, app, deaf=woken)
+        poll, spent = poll + 1, spent + pause
+
+
+def pause_between_polls(poll: int, spent: timedelta) -> timedelta:
+    """Return how long to wait after this poll, `spent` being what was waited so far."""
+    return max(POLLS[min(poll, len(POLLS) - 1)], spent / POLL_SHARE)
+
+
+def _poll(attempt: Attempt, app: Response) -> CommandStatus:
+    assert attempt.command_id is not None, "only sent attempts are polled"
+    try:
+        status = app.commands.status(attempt.command_id, attempt.target)
+    except ReadError as error:
+        status = CommandStatus(CommandState.PENDING, str(error))
+    if not status.is_over and app.clock() > attempt.not_after + attempt.time_limit + GRACE:
+        return CommandStatus(
+            CommandState.UNKNOWN, f"no end was heard of: {status.detail}".rstrip(": ")
+        )
+    return status
+
+
+def _finish(
+    attempt: Attempt, status: CommandStatus, number: int, flow: Workflow, app: Response
+) -> Attempt:
+    def complete() -> Attempt:
+        ended = replace(status, ended_at=_judged_from(attempt, status, app.clock()))
+        finished = replace(attempt, status=ended)
+        app.attempts.complete(finished)
+        detail = f" ({status.detail})" if status.detail else ""
+        app.note(
+            attempt.incident_id, f"ended {number}", EntryKind.ENDED,
+            f"{attempt.script}: {status.state}{detail}",
+            output=status.output[-2000:], exit_code=status.exit_code,
+        )  # fmt: skip
+        return finished
+
+    return flow.step(f"finish {number}", complete, Attempt)
+
+
+def _judged_from(attempt: Attempt, status: CommandStatus, now: datetime) -> datetime:
+    """Return from when on fresh data counts: the script's end, or a moment that lies after it.
+
+    A machine whose clock is slow may report an end before the beginning; then ours counts. Of a
+    script that nobody heard of, this is known: it does not start later than its not-after time.
+    """
+    reported = status.ended_at
+    if status.state is CommandState.UNKNOWN and reported is None:
+        return max(now, attempt.not_after)
+    return reported if reported and reported >= attempt.intended_at else now

@@ -1,0 +1,71 @@
+"""Response, in order: announce, wait until it is bad enough, then rung by rung decide, recover,
+verify.
+
+The function reads like the runbook a person would follow. It is replayed from the top whenever it
+resumes, so only what happens inside steps may look at the clock, a store or the world.
+"""
+
+from typing import TYPE_CHECKING
+
+from autorecovery.models.incident import Attempt, CommandState, Ending, Incident
+from autorecovery.models.reason import Reason, Verdict
+from autorecovery.ports import Workflow
+from autorecovery.response.announce import announce
+from autorecovery.response.choose import choose
+from autorecovery.response.finish import finish
+from autorecovery.response.recover import recover
+from autorecovery.response.stage import Response
+from autorecovery.response.verify import verify
+from autorecovery.response.vigil import keep_watch
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
+    """Live one incident, from the first notice until it is healthy or a person closes it."""
+    incident = announce(incident_id, flow, app)
+    rule = incident.rule
+    if rule is None or not rule.recover:
+        why = Reason.NOTHING_TO_RUN if rule else Reason.NO_RULE
+        return finish(incident, why, (), None, flow, app)
+    if over := _await_recovery_level(incident, flow, app):
+        return finish(incident, over, (), None, flow, app)
+    attempts: tuple[Attempt, ...] = ()
+    failed_at: datetime | None = None
+    for number, rung in enumerate(rule.recover, start=1):
+        decision = choose(incident, rung, number, failed_at, flow, app)
+        if not decision.acts:
+            return finish(incident, decision.reason, attempts, decision, flow, app)
+        attempt = recover(incident, rung, number, flow, app)
+        if attempt.status.state is not CommandState.NOT_RUN:
+            attempt = verify(incident, attempt, rung, number, flow, app)
+        attempts = (*attempts, attempt)
+        if reason := _no_next_rung(attempt):
+            return finish(incident, reason, attempts, None, flow, app)
+        failed_at = attempt.judgement.at if attempt.judgement else None
+    return finish(incident, Reason.LADDER_EXHAUSTED, attempts, None, flow, app)
+
+
+def _await_recovery_level(incident: Incident, flow: Workflow, app: Response) -> Reason | None:
+    """Return None once the incident is bad enough to recover, or why it is over before that."""
+    rule = incident.rule
+    if rule is None or incident.level.reaches(rule.recover_at):
+        return None
+    enough, since = rule.recover_at, incident.opened_at
+    return keep_watch(
+        incident, "warning", since, flow, app, lambda look: look.level.reaches(enough)
+    ).over
+
+
+def _no_next_rung(attempt: Attempt) -> Reason | None:
+    """Return why the ladder ends here; only a rung that was seen to fail leads to the next one."""
+    if attempt.status.state is CommandState.NOT_RUN:
+        return Reason.COULD_NOT_START
+    if attempt.verdict is Verdict.VERIFIED:
+        return Reason.RECOVERED
+    if attempt.status.state is CommandState.UNKNOWN:
+        return Reason.MAY_STILL_BE_RUNNING
+    if attempt.resumed:
+        return Reason.RESPONSE_LOST
+    return None if attempt.verdict is Verdict.NOT_RECOVERED else Reason.UNCLEAR_OUTCOME

@@ -1,0 +1,67 @@
+"""What the steps of a response stand on: the ports, and two habits every step shares."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from autorecovery.config import Configuration
+from autorecovery.errors import NoticeError, ReadError
+from autorecovery.models.incident import Entry, EntryKind, Incident
+from autorecovery.models.notice import Notice
+from autorecovery.ports import (
+    AttemptLog,
+    Clock,
+    CommandRunner,
+    IncidentLog,
+    MetricReader,
+    Noticeboard,
+    TargetDirectory,
+)
+from autorecovery.response.health import Reading, read_health
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a response works with. Its methods touch the world: call them inside steps only."""
+
+    configuration: Configuration
+    incidents: IncidentLog
+    attempts: AttemptLog
+    commands: CommandRunner
+    targets: TargetDirectory
+    metrics: MetricReader
+    noticeboard: Noticeboard
+    clock: Clock
+
+    def present(self, incident_id: str) -> Incident:
+        """Return the incident as it now stands; LookupError where the store does not know it."""
+        incident = self.incidents.get(incident_id)
+        if incident is None:
+            raise LookupError(f"no incident {incident_id}")
+        return incident
+
+    def note(self, incident_id: str, key: str, kind: EntryKind, text: str, **facts: Any) -> None:
+        """Write one line of the timeline."""
+        self.incidents.record(incident_id, Entry(key, self.clock(), kind, text, facts))
+
+    def tell(self, notice: Notice, key: str) -> None:
+        """Put a notice up, once per key; a board that does not take it stops nothing."""
+        if any(entry.key == f"told {key}" for entry in self.incidents.timeline(notice.incident_id)):
+            return
+        try:
+            self.noticeboard.post(notice)
+        except NoticeError as error:
+            text, delivered = f"nobody could be told: {error}", False
+        else:
+            text, delivered = f"told: {notice.headline}", True
+        self.note(
+            notice.incident_id, f"told {key}", EntryKind.NOTIFIED, text,
+            level=notice.level, delivered=delivered,
+        )  # fmt: skip
+
+    def read(self, incident: Incident, since: datetime) -> Reading:
+        """Return fresh samples since then; none where the source cannot be read just now."""
+        try:
+            return read_health(incident, since, self.configuration, self.metrics)
+        except ReadError:
+            return Reading((), timedelta())

@@ -1,0 +1,184 @@
+"""The command as people and scripts use it: a real process, its output and its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from autorecovery.adapters.sqlite.database import Database
+from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
+from autorecovery.config import load
+from autorecovery.dry_run import rehearse
+from autorecovery.models.incident import Entry, EntryKind, Incident
+from autorecovery.models.reason import Level
+from autorecovery.models.signal import TYPED, Signal, SignalKind, Target
+from command_line.initial import Inventory, _with_inventory
+from local_runtime.machine import DATABASE
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = datetime(2026, 1, 15, 3, 5, tzinfo=UTC)
+
+
+def run(
+    *arguments: str, home: Path | None = None, stdin: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Return what one call of the command did."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AUTORECOVERY", "AWS"))}
+    if home is not None:
+        kept["AUTORECOVERY_HOME"] = str(home)
+    return subprocess.run(
+        [sys.executable, "-m", "command_line.main", *arguments],
+        cwd=ROOT, env={**kept, **variables}, input=stdin, text=True, capture_output=True,
+        timeout=30, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return the state of a machine that has had one incident."""
+    database = Database(tmp_path / DATABASE)
+    log = SqliteIncidentLog(database)
+    target = Target.named("web-1")
+    signal = Signal("s-1", SignalKind.METRIC, target, "cpu", NOW, TYPED, value=99.0)
+    incident = Incident(
+        id="inc-20260115-030500-0badcafe", rule_name="cpu", rule=None, target=target,
+        level=Level.CRITICAL, signal=signal, opened_at=NOW, breached_at=NOW,
+        evidence=("cpu\x1b[31m 99",),
+    )  # fmt: skip
+    log.open(incident)
+    gates = {
+        "stale event": "open; measured 3s ago",
+        "autonomy": "the rule only observes; autonomy: observe",
+    }
+    log.record(
+        incident.id,
+        Entry("decided 1", NOW, EntryKind.DECIDED, "hold restart_service", {"gates": gates}),
+    )
+    database.close()
+    return tmp_path
+
+
+def test_help_names_every_exit_code_and_loads_neither_boto3_nor_the_core() -> None:
+    code = (
+        "import sys, command_line.main as m\n"
+        "try: m.app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = [n for n in ('boto3', 'pydantic', 'autorecovery') if n in sys.modules]\n"
+        "print(heavy, file=sys.stderr)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True
+    )
+    assert answer.stderr.strip() == "[]"
+    assert "3 configuration invalid" in " ".join(answer.stdout.split())
+
+
+def test_a_valid_configuration_is_said_to_be_valid() -> None:
+    answer = run("validate", "-c", "command_line/template.yaml")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "valid, 11 rules; none acts by itself" in answer.stdout
+
+
+def test_a_broken_configuration_ends_with_code_three_and_the_place(tmp_path: Path) -> None:
+    broken = tmp_path / "config.yaml"
+    broken.write_text("rules:\n  cpu:\n    when: { metric: x, warnin: 3 }\n")
+    answer = run("validate", "-c", str(broken), "--json")
+    assert answer.returncode == 3
+    assert (
+        answer.stderr
+        == "config.yaml:3:24: rules.cpu.when.warnin: unknown key; did you mean 'warning'?\n"
+    )
+    assert json.loads(answer.stdout)["problems"][0]["line"] == 3
+
+
+def test_config_says_which_variable_set_a_value() -> None:
+    answer = run("config", "--json", "-c", "command_line/template.yaml", ALARM_THRESHOLD_CPU="70")
+    values = json.loads(answer.stdout)["values"]
+    assert values["rules.cpu-overload.when.warning"] == {
+        "value": 70.0,
+        "origin": "ALARM_THRESHOLD_CPU",
+    }
+    assert values["rules.cpu-overload.when.critical"]["origin"] == "file"
+    assert values["limits.max_event_age"]["origin"] == "file"
+    assert values["log_level"]["origin"] == "default"
+
+
+def test_sending_a_sample_event_tells_what_would_be_told_and_run() -> None:
+    answer = run("send", "events/cpu_high.json", "-c", "command_line/template.yaml")
+    assert answer.returncode == 0
+    assert "It would be: restart_service (service=nginx)." in answer.stdout
+    assert (
+        "opened: cpu-overload on instance/i-0a1b2c3d4e5f67890, critical: first breach"
+        in answer.stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "says"),
+    [
+        (("send", "-"), "{", 2, "-:1:2: not JSON"),
+        (("send", "no/such/file"), "", 4, "cannot be read"),
+        (("validate", "-c", "no/such/file"), "", 3, "cannot be read"),
+        (("nonsense",), "", 2, "No such command"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence_with_its_code(
+    arguments: tuple[str, ...], stdin: str, code: int, says: str
+) -> None:
+    answer = run(*arguments, stdin=stdin)
+    assert answer.returncode == code
+    assert says in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_incidents_are_listed_and_shown_from_this_machines_state(home: Path) -> None:
+    listed = json.loads(run("incidents", "list", "--json", home=home).stdout)
+    assert [incident["id"] for incident in listed["incidents"]] == ["inc-20260115-030500-0badcafe"]
+    assert "inc-20260115-030500-0badcafe" in run("incidents", "list", home=home).stdout
+    shown = json.loads(run("incidents", "show", "0badcafe", "--json", home=home).stdout)
+    assert shown["timeline"][0]["text"] == "hold restart_service"
+
+
+def test_explain_gives_every_gates_answer_and_lets_no_escape_code_reach_the_terminal(
+    home: Path,
+) -> None:
+    answer = run("explain", "last", home=home)
+    assert "autonomy     the rule only observes" in answer.stdout
+    assert "\x1b" not in answer.stdout
+
+
+def test_an_unknown_incident_and_a_machine_without_state_are_told_apart(
+    home: Path, tmp_path: Path
+) -> None:
+    assert run("explain", "inc-nothing", home=home).returncode == 5
+    nothing = run("incidents", "list", home=tmp_path / "elsewhere")
+    assert (nothing.returncode, nothing.stdout) == (4, "")
+    assert "no incidents yet" in nothing.stderr
+
+
+def test_init_writes_a_valid_file_once(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    assert run("init", str(path)).returncode == 0
+    assert run("validate", "-c", str(path)).returncode == 0
+    again = run("init", str(path))
+    assert (again.returncode, "--force" in again.stderr) == (2, True)
+
+
+def test_adopted_alarms_become_rules_that_only_observe(tmp_path: Path) -> None:
+    template = (ROOT / "command_line" / "template.yaml").read_text()
+    hostile = 'a "quoted" [name] with * and: colons'
+    inventory = Inventory({"i-0a1b2c3d4e5f67890": "web\n1"}, ("plain", hostile))
+    path = tmp_path / "config.yaml"
+    path.write_text(_with_inventory(template, inventory))
+    configuration = load(path, {}).configuration
+    event = {"AlarmName": hostile, "NewStateValue": "ALARM", "StateChangeTime": NOW.isoformat()}
+    told: list[str] = []
+    app = rehearse(event, configuration, {}, lambda: NOW, told.append)
+    from autorecovery.triage.run import triage
+
+    assert [incident.rule for incident in triage(event, app).incidents] == ["adopted-2"]
+    assert configuration.rules["adopted-2"].autonomy == "observe"

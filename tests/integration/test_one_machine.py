@@ -1,0 +1,147 @@
+"""The one-machine mode: real responses in real time, over a real file, with a program that dies."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from autorecovery.config import Configuration, loads
+from autorecovery.models.incident import EntryKind
+from autorecovery.models.notice import Notice, NoticeKind
+from autorecovery.models.reason import IncidentState, Reason
+from autorecovery.scripts import Script
+from autorecovery.triage.run import triage
+from local_runtime.local_responses import quiet_the_runner
+from local_runtime.log_store import subscription_payload
+from local_runtime.machine import Machine, assemble
+
+GROUP, STREAM = "/shop/metrics", "app"
+LONG_ENOUGH = timedelta(seconds=20)
+
+CONFIGURATION = """
+sources: { logs: [{ group: /shop/metrics, fields: { target: $.host } }] }
+rules:
+  cpu:
+    when: { metric: cpu, critical: 90, period: 1s }
+    autonomy: auto
+    recover: [{ run: touch, verify: { within: 3s, healthy_for: 1s } }]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    quiet_the_runner()
+
+
+def configuration() -> Configuration:
+    return loads(CONFIGURATION, "test", {}).configuration
+
+
+def scripts(folder: Path, body: str = "") -> dict[str, Script]:
+    text = f"echo ran >> '{folder}/ran'; {body}"
+    return {"touch": Script("touch", "Leave a trace.", timedelta(seconds=5), (), text)}
+
+
+def write(machine: Machine, value: float, host: str = "") -> None:
+    line = json.dumps({"host": host or machine.name, "metric": "cpu", "value": value})
+    lines = machine.log_store.keep(GROUP, STREAM, [line])
+    triage(subscription_payload(GROUP, STREAM, lines), machine.triage)
+
+
+def runs(folder: Path) -> int:
+    path = folder / "ran"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def wait_for(folder: Path, name: str) -> None:
+    end = time.monotonic() + 15
+    while not (folder / name).exists():
+        assert time.monotonic() < end, f"{name} never appeared"
+        time.sleep(0.05)
+
+
+def test_a_breach_is_announced_healed_and_verified_on_fresh_lines(tmp_path: Path) -> None:
+    notices: list[Notice] = []
+    machine = assemble(configuration(), scripts(tmp_path), tmp_path, notices.append, os.environ)
+    try:
+        write(machine, 99)
+        incident = machine.incidents.recent(1)[0]
+        wait_for(tmp_path, "ran")
+        end = time.monotonic() + 15
+        while not machine.incidents.recent(1)[0].is_closed:
+            assert time.monotonic() < end, [e.text for e in machine.incidents.timeline(incident.id)]
+            time.sleep(0.2)
+            write(machine, 5)
+    finally:
+        machine.close()
+    assert runs(tmp_path) == 1
+    assert [notice.kind for notice in notices] == [NoticeKind.OPENED, NoticeKind.RECOVERED]
+
+
+def test_a_line_that_names_another_host_runs_nothing_here(tmp_path: Path) -> None:
+    notices: list[Notice] = []
+    machine = assemble(configuration(), scripts(tmp_path), tmp_path, notices.append, os.environ)
+    try:
+        write(machine, 99, host="somebody-else")
+        incident = machine.incidents.recent(1)[0]
+        assert incident.held_for is Reason.NOT_OPTED_IN
+        end = time.monotonic() + 10
+        while machine.incidents.recent(1)[0].state is not IncidentState.HANDED_OVER:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        machine.close()
+    assert runs(tmp_path) == 0
+    assert "has not opted in" in " ".join(notices[0].lines)
+
+
+DYING = """
+import json, os, sys, time
+sys.path[:0] = [{root!r}, {code!r}]
+from pathlib import Path
+from tests.integration import test_one_machine as here
+folder = Path({folder!r})
+here.quiet_the_runner()
+machine = here.assemble(
+    here.configuration(), here.scripts(folder, {body!r}), folder, lambda notice: None, os.environ
+)
+here.write(machine, 99)
+time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_a_program_killed_after_the_script_began_never_runs_it_again(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    code = DYING.format(
+        root=str(root), code=str(root / "lambda_functions"), folder=str(tmp_path), body="sleep 1"
+    )
+    dying = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    wait_for(tmp_path, "ran")
+    dying.kill()
+    dying.wait()
+
+    notices: list[Notice] = []
+    machine = assemble(configuration(), scripts(tmp_path), tmp_path, notices.append, os.environ)
+    try:
+        assert machine.take_up_open_incidents() == 1
+        incident = machine.incidents.recent(1)[0]
+        end = time.monotonic() + 60
+        while machine.incidents.recent(1)[0].state is not IncidentState.HANDED_OVER:
+            assert time.monotonic() < end, [e.text for e in machine.incidents.timeline(incident.id)]
+            write(machine, 99)  # still sick
+            time.sleep(0.5)
+    finally:
+        timeline = machine.incidents.timeline(incident.id)
+        machine.close()
+    assert runs(tmp_path) == 1
+    assert [notice.kind for notice in notices] == [
+        NoticeKind.HANDED_OVER
+    ]  # the first one was told before
+    assert [entry.kind for entry in timeline].count(EntryKind.OPENED) == 1
+    assert "nobody knows whether it ran" in " ".join(notices[0].lines)
