@@ -1,0 +1,162 @@
+"""The `autorecovery` command. stdout is data, stderr is messages; every failure has its exit code.
+
+Commands import what they need when they are called: `--help` loads neither boto3 nor the core.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from command_line.exit_codes import ExitCode
+
+EPILOG = (
+    "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 configuration invalid, 4 environment"
+    " (credentials, files), 5 nothing found or problems found, 6 recovery failed, 130 interrupted."
+)
+
+app = typer.Typer(
+    name="autorecovery",
+    help="Notices a sick server, tells people, recovers it once, and proves that it worked.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+incidents = typer.Typer(help="What happened, and what was done about it.", no_args_is_help=True)
+app.add_typer(incidents, name="incidents")
+
+ConfigFile = Annotated[
+    Path,
+    typer.Option("--config", "-c", envvar="AUTORECOVERY_CONFIG", help="The configuration file."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON with a schema_version.")]
+Stack = Annotated[
+    str | None,
+    typer.Option(
+        envvar="AUTORECOVERY_STACK",
+        help="Read a deployed stack of this name; without it, this machine's own state.",
+    ),
+]
+DEFAULT_CONFIG = Path("config.yaml")
+
+
+@app.command()
+def validate(config: ConfigFile = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """Check the configuration file.
+
+    Each mistake is told with its place, what was expected, and a suggestion; exit code 3.
+    """
+    from command_line import configuration
+
+    configuration.validate(config, os.environ, as_json=as_json)
+
+
+@app.command("config")
+def show_config(
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: Json = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also show defaults.")] = False,
+) -> None:
+    """Show the values in force and what set each.
+
+    That is the file, an environment variable, or a default.
+    """
+    from command_line import configuration
+
+    configuration.show(config, os.environ, everything=everything, as_json=as_json)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = DEFAULT_CONFIG,
+    from_aws: Annotated[
+        bool, typer.Option("--from-aws", help="List instances, and adopt the alarms that exist.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a configuration to start from."""
+    from command_line import initial
+
+    initial.write(path, from_aws=from_aws, force=force, as_json=as_json)
+
+
+@app.command()
+def send(
+    event: Annotated[
+        Path, typer.Argument(help="An event as JSON, such as events/cpu_high.json; - is stdin.")
+    ],
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Try an event: what would be told and run.
+
+    It goes through triage as a dry run; the clock stands at the event's own time.
+    """
+    from command_line import rehearsal
+
+    rehearsal.send(event, config, os.environ, as_json=as_json)
+
+
+@incidents.command("list")
+def list_incidents(
+    stack: Stack = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """List incidents, the newest first."""
+    from command_line import stories
+
+    stories.list_recent(stack, os.environ, limit=limit, as_json=as_json)
+
+
+@incidents.command("show")
+def show_incident(
+    incident: Annotated[str, typer.Argument(help="An incident's id, the end of one, or `last`.")],
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Show one incident and its timeline."""
+    from command_line import stories
+
+    stories.show(incident, stack, os.environ, as_json=as_json)
+
+
+@app.command()
+def explain(
+    incident: Annotated[str, typer.Argument(help="An incident's id, the end of one, or `last`.")],
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Say why, and why not.
+
+    Every gate's answer to every decision, in the order things happened.
+    """
+    from command_line import stories
+
+    stories.explain(incident, stack, os.environ, as_json=as_json)
+
+
+def main() -> None:
+    """Run the command; what is foreseen ends with a sentence and its code, not a traceback."""
+    from command_line.failures import Failure
+
+    try:
+        app()
+    except Failure as failure:
+        sys.stderr.write(f"{failure}\n")
+        sys.exit(failure.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader went away (`… | head`): not our trouble, and no second complaint at shutdown.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Where the command reads from: a deployed stack's table, or this machine's own database."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from autorecovery.models.incident import Incident
+from command_line.exit_codes import ExitCode
+from command_line.failures import Failure
+
+if TYPE_CHECKING:
+    from autorecovery.ports import IncidentLog
+
+SEARCHED = 1000
+"""Newest incidents among which a shortened id is looked for."""
+
+
+def incident_log(stack: str | None, variables: Mapping[str, str]) -> "IncidentLog":
+    """Return the memory of incidents, of a stack or of this machine."""
+    return _deployed(stack) if stack else _local(variables)
+
+
+def find(wanted: str, log: "IncidentLog") -> Incident:
+    """Return the incident of this id, of this unique end of an id, or the `last` one."""
+    if exact := log.get(wanted):
+        return exact
+    recent = log.recent(SEARCHED)
+    if wanted == "last":
+        matching = list(recent[:1])
+    else:
+        matching = [incident for incident in recent if incident.id.endswith(wanted)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        ids = ", ".join(incident.id for incident in matching[:5])
+        raise Failure(ExitCode.USAGE, f"{wanted!r} is the end of several incidents: {ids}")
+    raise Failure(
+        ExitCode.PROBLEMS_FOUND,
+        f"no incident {wanted!r}; `autorecovery incidents list` shows what there is",
+    )
+
+
+def _local(variables: Mapping[str, str]) -> "IncidentLog":
+    from autorecovery.adapters.sqlite.database import Database
+    from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
+    from local_runtime.machine import DATABASE, home
+
+    path = home(variables) / DATABASE
+    if not path.exists():
+        raise Failure(
+            ExitCode.ENVIRONMENT,
+            f"this machine has no incidents yet: {path} does not exist."
+            " For a deployed stack say --stack NAME.",
+        )
+    return SqliteIncidentLog(Database(path))
+
+
+def _deployed(stack: str) -> "IncidentLog":
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from autorecovery.adapters.aws import clients
+    from autorecovery.adapters.aws.incident_log import DynamoDbIncidentLog
+
+    try:
+        resources = clients.cloudformation().describe_stack_resource(
+            StackName=stack, LogicalResourceId="IncidentTable"
+        )
+        table = resources["StackResourceDetail"]["PhysicalResourceId"]
+        return DynamoDbIncidentLog(clients.dynamodb(), table)
+    except (BotoCoreError, ClientError) as error:
+        raise Failure(
+            ExitCode.ENVIRONMENT,
+            f"stack {stack!r} cannot be read: {error}. Are credentials and region set?",
+        ) from error

@@ -1,0 +1,1 @@
+"""One machine, no account: the same core over SQLite, bash and the SDK's own local runner."""
