@@ -1,0 +1,126 @@
+"""Who may do what."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.infra.template import Synthesized
+
+FUNCTIONS = ("MetricProcessor", "IncidentResponder", "CommandListener")
+
+READ_ONLY_WITHOUT_A_RESOURCE = {
+    "ec2:DescribeInstances", "cloudwatch:GetMetricData", "ssm:GetCommandInvocation",
+    "ssm:ListCommands",
+}  # fmt: skip
+
+
+def _actions(statement: dict[str, Any]) -> set[str]:
+    actions = statement["Action"]
+    return {actions} if isinstance(actions, str) else set(actions)
+
+
+def _resources(statement: dict[str, Any]) -> list[Any]:
+    resources = statement["Resource"]
+    return resources if isinstance(resources, list) else [resources]
+
+
+def _allowed(synthesized: Synthesized, function: str) -> set[str]:
+    return {a for statement in synthesized.statements_of(function) for a in _actions(statement)}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_reading_is_allowed_on_everything(function: str, synthesized: Synthesized) -> None:
+    for statement in synthesized.statements_of(function):
+        if "*" in _resources(statement):
+            assert _actions(statement) <= READ_ONLY_WITHOUT_A_RESOURCE
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_action_is_spelled_out(function: str, synthesized: Synthesized) -> None:
+    assert not [action for action in _allowed(synthesized, function) if "*" in action]
+
+
+def test_only_the_responder_may_run_commands(synthesized: Synthesized) -> None:
+    may = {f for f in FUNCTIONS if "ssm:SendCommand" in _allowed(synthesized, f)}
+    assert may == {"IncidentResponder"}
+
+
+def test_commands_are_our_documents_on_instances_that_opted_in_and_nothing_else(
+    synthesized: Synthesized,
+) -> None:
+    on_documents, on_instances = (
+        s
+        for s in synthesized.statements_of("IncidentResponder")
+        if "ssm:SendCommand" in _actions(s)
+    )
+    named = [
+        part["Ref"]
+        for resource in _resources(on_documents)
+        for part in resource["Fn::Join"][1]
+        if isinstance(part, dict) and not part["Ref"].startswith("AWS::")
+    ]
+    assert named == list(synthesized.of_type("AWS::SSM::Document"))
+    assert "Condition" not in on_documents  # it would not hold for documents
+    assert json.dumps(on_instances["Resource"]).count("*") == 1
+    assert on_instances["Resource"]["Fn::Join"][1][-1] == ":instance/*"
+    assert on_instances["Condition"] == {
+        "StringEquals": {"ssm:resourceTag/AutoRecovery": "enabled"}
+    }
+
+
+def test_only_triage_may_start_a_response_and_only_by_the_alias(synthesized: Synthesized) -> None:
+    (alias,) = synthesized.of_type("AWS::Lambda::Alias")
+    for function in FUNCTIONS:
+        invoking = [
+            s for s in synthesized.statements_of(function) if "lambda:InvokeFunction" in _actions(s)
+        ]
+        expected = [[{"Ref": alias}]] if function == "MetricProcessor" else []
+        assert [_resources(statement) for statement in invoking] == expected
+
+
+@pytest.mark.parametrize("function", ["MetricProcessor", "CommandListener"])
+def test_who_wakes_a_response_reaches_its_executions_in_every_version(
+    function: str, synthesized: Synthesized
+) -> None:
+    (waking,) = (
+        s
+        for s in synthesized.statements_of(function)
+        if "lambda:SendDurableExecutionCallbackSuccess" in _actions(s)
+    )
+    assert waking["Resource"]["Fn::Join"][1] == [
+        {"Fn::GetAtt": ["IncidentResponder", "Arn"]},
+        ":*",
+    ]
+
+
+def test_only_the_responder_tells_people(synthesized: Synthesized) -> None:
+    may = {f for f in FUNCTIONS if "sns:Publish" in _allowed(synthesized, f)}
+    assert may == {"IncidentResponder"}
+
+
+def test_the_listener_only_looks_things_up(synthesized: Synthesized) -> None:
+    of_table = {a for a in _allowed(synthesized, "CommandListener") if a.startswith("dynamodb:")}
+    assert of_table == {"dynamodb:GetItem"}
+
+
+def test_lines_are_read_again_only_from_the_configured_groups(synthesized: Synthesized) -> None:
+    (reading,) = (
+        s
+        for s in synthesized.statements_of("IncidentResponder")
+        if "logs:FilterLogEvents" in _actions(s)
+    )
+    ends = [resource["Fn::Join"][1][-1] for resource in _resources(reading)]
+    assert ends == [":log-group:/shop/metrics:*", ":log-group:/shop/other:*"]
+
+
+def test_every_invoker_names_where_it_calls_from(synthesized: Synthesized) -> None:
+    for permission in synthesized.properties("AWS::Lambda::Permission"):
+        assert permission["SourceArn"]
+        if permission["Principal"] != "events.amazonaws.com":  # its source names a rule of ours
+            assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
+
+
+def test_one_permission_admits_all_alarms(synthesized: Synthesized) -> None:
+    principals = [p["Principal"] for p in synthesized.properties("AWS::Lambda::Permission")]
+    assert principals.count("lambda.alarms.cloudwatch.amazonaws.com") == 1
