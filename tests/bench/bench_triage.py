@@ -117,8 +117,8 @@ def main() -> None:
         strict, _, _ = median_ratio(run, floor(compressed, with_document=False), ROUNDS)
         name = f"triage of {LINES:,} lines, {breaching} of them breaching"
         detail = (
-            f"{measured * 1e3:.1f} ms against {least * 1e3:.1f} ms; {strict:.2f} times gunzip and lines"
-            f" alone; calls of the store: {len(seen)}"
+            f"{measured * 1e3:.1f} ms against {least * 1e3:.1f} ms; {strict:.2f} times gunzip and"
+            f" lines alone; calls of the store: {len(seen)}"
         )
         holds &= report(name, ratio, BOUND, detail)
         holds &= breaching > 0 or seen == ["open_incidents"]

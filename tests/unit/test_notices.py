@@ -254,19 +254,9 @@ def test_programs_get_the_same_facts_as_json() -> None:
 # The limits of SNS
 
 
-def notice_of(make: Callable[[str], Notice]) -> st.SearchStrategy[Notice]:
-    hostile = st.text(max_size=300) | st.sampled_from(
-        [
-            "🔥" * 5000,
-            '"' * 5000,
-            "\\" * 5000,
-            "\ud800" * 5000,
-            "\n" * 300,
-            "",
-            "$(reboot)\r\nBcc: x",
-        ]
-    )
-    return hostile.map(make)
+hostile = st.text(max_size=300) | st.sampled_from(
+    ["🔥" * 600, '"' * 600, "\\" * 600, "\ud800" * 600, "\n" * 600, "", "$(reboot)\r\nBcc: x"]
+)
 
 
 def everywhere(text: str) -> Notice:
@@ -291,8 +281,13 @@ def composed(text: str) -> Notice:
 
 
 @settings(derandomize=True, deadline=None, database=None)
-@given(notice_of(everywhere) | notice_of(composed), st.text(max_size=200), st.text(max_size=200))
-def test_sns_takes_every_notice(notice: Notice, prefix: str, subject: str) -> None:
+@given(
+    hostile, st.sampled_from([everywhere, composed]), st.text(max_size=200), st.text(max_size=200)
+)
+def test_sns_takes_every_notice(
+    text: str, make: Callable[[str], Notice], prefix: str, subject: str
+) -> None:
+    notice = make(text)
     wording = Wording(subject, prefix, prefix * 10)
     line = subject_line(notice, wording)
     assert 0 < len(line) <= SNS_SUBJECT < 100

@@ -52,7 +52,7 @@ def handed_over(
         max(incident.level, Level.ERROR, key=lambda each: each.rank) if attempts else incident.level
     )
     headline = f"{_name(incident)}: over to you, {reason}"
-    lines = [f"{what_is_wrong(incident)}.", _where(incident)]
+    lines = [f"{_trouble(incident)}.", _where(incident)]
     lines += [
         f"Tried: {_done(attempt)}; {attempt.verdict or 'not verified'}." for attempt in attempts
     ]

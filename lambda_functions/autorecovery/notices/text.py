@@ -51,7 +51,8 @@ def body(notice: Notice, wording: Wording) -> str:
         lines += ["", "What was seen:", *(f"  {line}" for line in _seen(notice))]
     lines.append("")
     if notice.incident_id:
-        lines.append(f"The whole story: autorecovery explain {notice.incident_id}")
+        incident = _one_line(notice.incident_id)
+        lines.append(f"The whole story: autorecovery explain {incident}")
     lines.append(f"{notice.at:%Y-%m-%d %H:%M:%S} UTC")
     return "\n".join(lines)
 
@@ -60,8 +61,8 @@ def structured(notice: Notice) -> str:
     """Return the notice as JSON, for programs that subscribe."""
     content = {
         "schema_version": 1,
-        "id": notice.id,
-        "incident": notice.incident_id,
+        "id": _one_line(notice.id),
+        "incident": _one_line(notice.incident_id),
         "kind": notice.kind,
         "level": notice.level,
         "headline": _one_line(notice.headline),

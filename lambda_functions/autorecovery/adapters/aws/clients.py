@@ -1,10 +1,13 @@
-"""The only place that makes AWS clients: bounded in time, and retried only where that is safe."""
+"""The only place that makes AWS clients: bounded in time, and retried only where that is safe.
+
+They are botocore's own, as boto3's are; boto3 would bring its file transfers to every cold start.
+"""
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
+from botocore.session import Session, get_session
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -26,55 +29,69 @@ _ONCE = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts"
 
 
 @cache
-def _session() -> boto3.Session:
-    return boto3.Session()
+def _session() -> Session:
+    return get_session()
+
+
+def _client(service: str, config: Config = _PATIENT) -> Any:
+    return _session().create_client(service, config=config)
 
 
 def dynamodb() -> "DynamoDBClient":
     """Return a client whose retries are safe: every write is conditional or idempotent."""
-    return _session().client("dynamodb", config=_PATIENT)
+    client: DynamoDBClient = _client("dynamodb")
+    return client
 
 
 def lambda_() -> "LambdaClient":
     """Return a client; starts are named and wakes are harmless, so retries are safe."""
-    return _session().client("lambda", config=_PATIENT)
+    client: LambdaClient = _client("lambda")
+    return client
 
 
 def ec2() -> "EC2Client":
     """Return a client for reading."""
-    return _session().client("ec2", config=_PATIENT)
+    client: EC2Client = _client("ec2", _PATIENT)
+    return client
 
 
 def ssm() -> "SSMClient":
     """Return a client for reading: documents, invocations, commands."""
-    return _session().client("ssm", config=_PATIENT)
+    client: SSMClient = _client("ssm")
+    return client
 
 
 def ssm_once() -> "SSMClient":
     """Return a client that sends a request once, whatever the answer."""
-    return _session().client("ssm", config=_ONCE)
+    client: SSMClient = _client("ssm", _ONCE)
+    return client
 
 
 def cloudwatch() -> "CloudWatchClient":
     """Return a client for reading metrics."""
-    return _session().client("cloudwatch", config=_PATIENT)
+    client: CloudWatchClient = _client("cloudwatch")
+    return client
 
 
 def logs() -> "CloudWatchLogsClient":
     """Return a client for reading log streams."""
-    return _session().client("logs", config=_PATIENT)
+    client: CloudWatchLogsClient = _client("logs")
+    return client
 
 
 def sns() -> "SNSClient":
     """Return a client; a notice published twice is better than none."""
-    return _session().client("sns", config=_PATIENT)
+    client: SNSClient = _client("sns")
+    return client
 
 
 def sqs() -> "SQSClient":
     """Return a client; a dead letter kept twice is better than none."""
-    return _session().client("sqs", config=_PATIENT)
+    client: SQSClient = _client("sqs")
+    return client
 
 
 def cloudformation() -> "CloudFormationClient":
     """Return a client for finding what a stack is made of."""
-    return _session().client("cloudformation", config=_PATIENT)
+    client: CloudFormationClient = _client("cloudformation")
+    return client
