@@ -61,7 +61,12 @@ class RecoveryDocuments(Construct):
         # These two know no narrower resource; they only read.
         function.add_to_role_policy(
             iam.PolicyStatement(
-                actions=["ssm:GetCommandInvocation", "ssm:ListCommands"], resources=["*"]
+                actions=[
+                    "ssm:DescribeInstanceInformation",
+                    "ssm:GetCommandInvocation",
+                    "ssm:ListCommands",
+                ],
+                resources=["*"],
             )
         )
 

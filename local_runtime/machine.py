@@ -10,6 +10,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
+from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
@@ -140,6 +141,8 @@ def assemble(
         commands=commands,
         targets=ThisHost(name),
         metrics=log_store,
+        controls=SqliteControls(database),
+        budget=SqliteControls(database),
         noticeboard=Board(show),
         clock=utc_now,
     )

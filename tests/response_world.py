@@ -15,6 +15,7 @@ from autorecovery.adapters.simulated.workflow import (
     never,
 )
 from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
+from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.config import Configuration
@@ -101,6 +102,7 @@ class World:
         self.database = Database(None)
         self.incidents = SqliteIncidentLog(self.database)
         self.attempts = SqliteAttemptLog(self.database)
+        self.controls = SqliteControls(self.database)
         self.runner = ScriptedRunner(self.clock)
         self.directory = FixedDirectory(OPTED_IN)
         self.cures = cures
@@ -120,6 +122,8 @@ class World:
             commands=self.runner,
             targets=self.directory,
             metrics=self.reader,
+            controls=self.controls,
+            budget=self.controls,
             noticeboard=self.board,
             clock=self.clock,
         )

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from autorecovery.adapters.simulated.clock import VirtualClock
 from autorecovery.adapters.simulated.workflow import Execution, live
 from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
+from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
@@ -50,6 +51,8 @@ def rehearse(
         commands=_PrintedCommands(scripts, write),
         targets=_EverybodyOptedIn(),
         metrics=_NothingToRead(),
+        controls=SqliteControls(database),
+        budget=SqliteControls(database),
         noticeboard=_PrintedNotices(Wording.of(configuration), write),
         clock=virtual,
     )

@@ -71,6 +71,14 @@ class Presence:
 
     exists: bool
     opted_in: bool
+    group: str = ""
+    """The group of machines whose budget it shares."""
+    fleet: int = 1
+    """How many machines of that group have opted in."""
+    reachable: bool = True
+    """Whether a script can be delivered to it now."""
+    agent: tuple[int, ...] | None = None
+    """The version of the agent that runs scripts there, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,9 @@ class IncidentLog(Protocol):
     def recent(self, limit: int) -> Sequence[Incident]:
         """Return the incidents opened last, newest first."""
 
+    def opened_since(self, moment: datetime) -> Sequence[Incident]:
+        """Return the incidents opened since then, newest first; may lag behind by a second."""
+
     def record(self, incident_id: str, entry: Entry) -> None:
         """Append to the timeline; an entry of the same key stands already and is kept."""
 
@@ -152,6 +163,9 @@ class AttemptLog(Protocol):
 
     def last_on(self, target: Target) -> Attempt | None:
         """Return the newest attempt on this target, of whatever rule."""
+
+    def recent_on(self, target: Target, since: datetime) -> Sequence[Attempt]:
+        """Return the attempts on this target since then, of whatever rule, newest first."""
 
     def of_command(self, command_id: str) -> Attempt | None:
         """Return the attempt that sent this command."""

@@ -162,10 +162,7 @@ def number(value: object, metric: str) -> float:
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UnreadableRecordError(f"{metric[:80]}: {_shown(value)} is not a number")
-    try:
-        result = float(value)
-    except OverflowError:
-        result = inf
+    result = float(value)  # an integer beyond any float has become infinite on its way; see as_json
     if not isfinite(result):
         raise UnreadableRecordError(f"{metric[:80]}: {result} is not a finite number")
     return result

@@ -32,6 +32,7 @@ LONGEST = 60.0
 def main() -> int:
     """Return 0 only where the service was healed and that was verified."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell left it ignored
     quiet_the_runner()
     try:
         with _folder() as folder, _service(folder) as service, _machine(service, folder) as machine:

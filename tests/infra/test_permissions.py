@@ -11,6 +11,7 @@ FUNCTIONS = ("MetricProcessor", "IncidentResponder", "CommandListener")
 
 READ_ONLY_WITHOUT_A_RESOURCE = {
     "ec2:DescribeInstances", "cloudwatch:GetMetricData", "ssm:GetCommandInvocation",
+    "ssm:DescribeInstanceInformation",
     "ssm:ListCommands",
 }  # fmt: skip
 

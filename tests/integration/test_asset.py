@@ -107,7 +107,7 @@ def test_it_carries_nothing_that_the_functions_do_not_need(asset: Path) -> None:
 def test_it_describes_every_service_that_a_client_is_made_for(asset: Path) -> None:
     adapters = (asset / "autorecovery" / "adapters" / "aws").glob("*.py")
     made = {
-        name for p in adapters for name in re.findall(r'\.client\(\s*"([a-z0-9-]+)"', p.read_text())
+        name for p in adapters for name in re.findall(r'client\(\s*"([a-z0-9-]+)"', p.read_text())
     }
     described = {p.name for p in (asset / "botocore" / "data").iterdir() if p.is_dir()}
     assert made

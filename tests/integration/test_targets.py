@@ -12,7 +12,7 @@ from autorecovery.errors import ReadError
 from autorecovery.models.signal import Target, TargetKind
 from autorecovery.ports import Presence
 from tests.integration import aws
-from tests.response_world import INSTANCE, OPTED_IN, START
+from tests.response_world import INSTANCE, START
 
 NOBODY = Presence(exists=False, opted_in=False)
 OTHERS = (Target.named("web-1"), Target(TargetKind.CONTAINER, INSTANCE.name))
@@ -28,26 +28,64 @@ def instance(state: str = "running", **tags: str) -> dict[str, Any]:
     return {"InstanceId": INSTANCE.name, "State": {"Name": state}, "Tags": pairs}
 
 
-def directory(ec2: Any) -> Ec2Directory:
-    return Ec2Directory(lambda: ec2, "AutoRecovery", "enabled")
+def directory(ec2: Any, ssm: Any = None, group_by: str | None = None) -> Ec2Directory:
+    return Ec2Directory(lambda: ec2, ssm, "AutoRecovery", "enabled", group_by)
+
+
+def agent(version: str = "3.3.2746.0", ping: str = "Online") -> dict[str, Any]:
+    """Return what SSM says of one instance's agent."""
+    told = {"InstanceId": INSTANCE.name, "PingStatus": ping, "AgentVersion": version}
+    return {"InstanceInformationList": [told]}
+
+
+def look_up(
+    found: dict[str, Any], agents: dict[str, Any], *fleet: dict[str, Any], **options: Any
+) -> Presence:
+    """Return what the directory makes of these answers of EC2 and SSM."""
+    with aws.answering("ec2") as (ec2, instances), aws.answering("ssm") as (ssm, information):
+        instances.add_response("describe_instances", answer(found))
+        information.add_response("describe_instance_information", agents)
+        instances.add_response("describe_instances", answer(*fleet), options.pop("asked", None))
+        return directory(ec2, ssm, **options).look_up(INSTANCE)
+
+
+@pytest.mark.parametrize("more", [{}, {"Name": "web"}])
+def test_an_instance_opts_in_by_its_tag(more: dict[str, str]) -> None:
+    presence = look_up(instance(AutoRecovery="enabled", **more), agent(), instance(), instance())
+    assert presence == Presence(
+        exists=True, opted_in=True, fleet=2, reachable=True, agent=(3, 3, 2746, 0)
+    )
 
 
 @pytest.mark.parametrize(
-    ("tags", "opted_in"),
-    [
-        ({"AutoRecovery": "enabled"}, True),
-        ({"AutoRecovery": "enabled", "Name": "web"}, True),
-        ({"AutoRecovery": "disabled"}, False),
-        ({"autorecovery": "enabled"}, False),
-        ({"Name": "enabled"}, False),
-        ({}, False),
-    ],
+    "tags", [{"AutoRecovery": "disabled"}, {"autorecovery": "enabled"}, {"Name": "enabled"}, {}]
 )
-def test_an_instance_opts_in_by_its_tag(tags: dict[str, str], opted_in: bool) -> None:
+def test_an_instance_without_the_very_tag_has_not_opted_in(tags: dict[str, str]) -> None:
     with aws.answering("ec2") as (ec2, stubber):
         asked = {"InstanceIds": [INSTANCE.name]}
         stubber.add_response("describe_instances", answer(instance(**tags)), asked)
-        assert directory(ec2).look_up(INSTANCE) == Presence(exists=True, opted_in=opted_in)
+        assert directory(ec2).look_up(INSTANCE) == Presence(exists=True, opted_in=False)
+
+
+@pytest.mark.parametrize(
+    "agents",
+    [{"InstanceInformationList": []}, agent(ping="ConnectionLost"), agent(ping="Inactive")],
+)
+def test_an_instance_whose_agent_is_silent_cannot_be_reached(agents: dict[str, Any]) -> None:
+    presence = look_up(instance(AutoRecovery="enabled"), agents)
+    assert (presence.opted_in, presence.reachable, presence.agent) == (True, False, None)
+
+
+def test_a_tag_names_the_group_whose_fleet_is_counted() -> None:
+    wanted = {
+        "tag:AutoRecovery": "enabled",
+        "instance-state-name": "running",
+        "tag:Role": "web",
+    }
+    asked = {"Filters": [{"Name": name, "Values": [value]} for name, value in wanted.items()]}
+    found = instance(AutoRecovery="enabled", Role="web")
+    presence = look_up(found, agent(), instance(), group_by="Role", asked=asked)
+    assert (presence.group, presence.fleet) == ("web", 1)
 
 
 @pytest.mark.parametrize("state", ["shutting-down", "terminated"])
@@ -60,10 +98,8 @@ def test_an_instance_that_is_gone_is_nobody(state: str) -> None:
 
 @pytest.mark.parametrize("state", ["stopped", "stopping", "pending"])
 def test_an_instance_that_stands_still_exists(state: str) -> None:
-    with aws.answering("ec2") as (ec2, stubber):
-        still = instance(state, AutoRecovery="enabled")
-        stubber.add_response("describe_instances", answer(still))
-        assert directory(ec2).look_up(INSTANCE) == OPTED_IN
+    presence = look_up(instance(state, AutoRecovery="enabled"), agent(ping="ConnectionLost"))
+    assert (presence.exists, presence.opted_in, presence.reachable) == (True, True, False)
 
 
 @pytest.mark.parametrize("code", ["InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed"])

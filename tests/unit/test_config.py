@@ -17,13 +17,22 @@ from autorecovery.config import (
     loads,
 )
 from autorecovery.models.reason import Level
-from autorecovery.models.rule import LogCondition, MetricCondition, Rule
+from autorecovery.models.rule import (
+    ALARM_MARKER,
+    Frequency,
+    LogCondition,
+    MetricCondition,
+    Rule,
+    Sustained,
+    alarm_marker,
+)
 from autorecovery.scripts import shipped_scripts
 
 PROJECT = Path(__file__).resolve().parents[2]
 CONFIGS = PROJECT / "tests" / "configs"
 SCRIPTS = shipped_scripts(PROJECT / "recovery_scripts")
 
+FIVE_MINUTES = timedelta(minutes=5)
 CPU = "when: { metric: CPUUtilization, warning: 80, critical: 95 }"
 
 
@@ -98,10 +107,7 @@ MESSAGES = {
     "foreign_object": [
         "1:1: service: expected text; found a list",
     ],
-    "functions_instead_of_lambda": [
-        "2:1: functions: unknown key; known are: lambda, limits, log_level, notify,"
-        " rules, service, sources, targets",
-    ],
+    "functions_misspelled": ["2:1: lambdas: unknown key; did you mean 'lambda'?"],
     "key_no_text": [
         "2:3: a key must be plain text",
     ],
@@ -183,6 +189,9 @@ MESSAGES = {
     "rule_no_mapping": [
         "3:3: rules.cpu: expected keys and values; found 'high'",
     ],
+    "rule_unknown_key": [
+        "5:5: rules.cpu.recovr: unknown key; did you mean 'recover'?",
+    ],
     "rule_twice": [
         "5:3: rules.cpu: written twice; keep one",
     ],
@@ -239,6 +248,7 @@ MESSAGES = {
         "6:11: rules.cpu.recover.0.run: no such script: 'restart_servce'; did you mean"
         " 'restart_service'?",
     ],
+    "value_missing": ["1:1: service: expected text; found nothing"],
     "verification_cannot_be_met": [
         "8:9: rules.cpu.recover.0.verify: healthy_for cannot be longer than within",
     ],
@@ -333,6 +343,27 @@ rules:
     refused = rules["refused"].when
     assert isinstance(refused, LogCondition)
     assert refused.log.equals == "500"
+
+
+def test_counts_in_a_window_may_also_be_spelled_out() -> None:
+    text = """
+rules:
+  cpu:
+    when: { metric: cpu, warning: 80, sustained: { count: 3, window: 5m } }
+  errors:
+    when: { log: { pattern: ERROR }, count: { count: 10, window: 5m } }
+"""
+    rules = read(text).configuration.rules
+    assert metric_condition(rules["cpu"]).sustained == Sustained(count=3, window=FIVE_MINUTES)
+    errors = rules["errors"].when
+    assert isinstance(errors, LogCondition)
+    assert errors.count == Frequency(count=10, window=FIVE_MINUTES)
+
+
+def test_an_alarm_of_ours_names_its_rule_and_level_in_a_line_of_its_description() -> None:
+    found = ALARM_MARKER.search(f"Words.\n{alarm_marker('disk full', Level.WARNING)}\nMore.")
+    assert found is not None
+    assert (found["rule"], found["level"]) == ("disk full", "warning")
 
 
 def test_a_rule_that_looks_downward_clears_above() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from autorecovery.config import Limits
+from autorecovery.models.controls import Halt
 from autorecovery.models.incident import Attempt, Decision
 from autorecovery.models.reason import Autonomy, IncidentState, Reason
 from autorecovery.ports import Presence
@@ -26,17 +28,22 @@ def open_facts(**changes: Any) -> Facts:
         evidence_at=START,
         presence=OPTED_IN,
         healthy_again=False,
-        last_attempt=None,
-        max_event_age=15 * MINUTE,
+        others=(),
+        openings=1,
+        fellows=1,
+        halt=None,
+        windows=(),
+        fleet_refusal=None,
+        limits=Limits(),
         cooldown=15 * MINUTE,
     )
     return replace(facts, **changes)
 
 
-def attempt_at(minutes_ago: float) -> Attempt:
+def attempt_at(minutes_ago: float, rule_name: str = "memory") -> Attempt:
     at = START + MINUTE - minutes_ago * MINUTE
     return Attempt(
-        "inc-other-r1", "inc-other", "memory", INSTANCE, "relieve_memory", {}, at, at, MINUTE
+        "inc-other-r1", "inc-other", rule_name, INSTANCE, "relieve_memory", {}, at, at, MINUTE
     )
 
 
@@ -60,7 +67,17 @@ def test_where_nothing_speaks_against_it_the_rung_runs() -> None:
         ({"incident": incident(rule(RESTART, autonomy=Autonomy.ASK))}, Reason.AUTONOMY_ASK),
         ({"incident": incident(rule(RESTART, autonomy=Autonomy.OBSERVE))}, Reason.AUTONOMY_OBSERVE),
         ({"incident": incident(None)}, Reason.AUTONOMY_OBSERVE),
-        ({"last_attempt": attempt_at(minutes_ago=14)}, Reason.COOLING_DOWN),
+        ({"others": (attempt_at(minutes_ago=14),)}, Reason.COOLING_DOWN),
+        ({"halt": Halt("ops", "deploying", START)}, Reason.HALTED),
+        ({"windows": (("nightly", START + 5 * MINUTE),)}, Reason.MAINTENANCE),
+        ({"fellows": 5}, Reason.CORRELATED),
+        ({"openings": 4}, Reason.FLAPPING),
+        ({"others": tuple(attempt_at(m, "cpu") for m in (20, 40, 59))}, Reason.ATTEMPTS_SPENT),
+        ({"others": tuple(attempt_at(m, "cpu") for m in range(61, 68))}, Reason.ATTEMPTS_SPENT),
+        ({"fleet_refusal": Reason.HOST_BUSY}, Reason.HOST_BUSY),
+        ({"fleet_refusal": Reason.FLEET_SPENT}, Reason.FLEET_SPENT),
+        ({"presence": replace(OPTED_IN, reachable=False)}, Reason.UNREACHABLE),
+        ({"presence": replace(OPTED_IN, agent=(3, 3, 2745, 9))}, Reason.AGENT_TOO_OLD),
     ],
 )  # fmt: skip
 def test_one_thing_that_speaks_against_it_holds_it_and_is_named(
@@ -81,26 +98,24 @@ def test_evidence_may_be_as_old_as_allowed(minutes: float, holds: bool) -> None:
 
 @pytest.mark.parametrize(("minutes", "holds"), [(0, True), (14.9, True), (15, False), (99, False)])
 def test_the_cooldown_ends_to_the_second(minutes: float, holds: bool) -> None:
-    decision = decide(open_facts(last_attempt=attempt_at(minutes)))
+    decision = decide(open_facts(others=(attempt_at(minutes),)))
     assert (decision.reason is Reason.COOLING_DOWN) is holds
 
 
 def test_a_gate_says_when_it_will_let_go() -> None:
-    decision = decide(open_facts(last_attempt=attempt_at(minutes_ago=5)))
+    decision = decide(open_facts(others=(attempt_at(minutes_ago=5),)))
     cooldown = _gate(decision, "cooldown")
     assert cooldown.until == START + 11 * MINUTE
     assert cooldown.detail == "relieve_memory was started 5m ago"
 
 
 def test_a_gate_that_holds_nothing_has_no_end() -> None:
-    decision = decide(open_facts(last_attempt=attempt_at(minutes_ago=50)))
+    decision = decide(open_facts(others=(attempt_at(minutes_ago=50),)))
     assert _gate(decision, "cooldown").until is None
 
 
 def test_when_several_hold_the_case_itself_is_named_first() -> None:
-    doubtful = open_facts(
-        evidence_at=START - 99 * MINUTE, presence=None, last_attempt=attempt_at(1)
-    )
+    doubtful = open_facts(evidence_at=START - 99 * MINUTE, presence=None, others=(attempt_at(1),))
     decision = decide(doubtful)
     assert decision.reason is Reason.STALE_EVENT
     held = [gate.gate for gate in decision.gates if gate.holds]

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autorecovery.config import Configuration
 from autorecovery.models.incident import (
     Attempt,
     CommandState,
@@ -234,10 +235,11 @@ def test_an_incident_without_a_rule_has_tried_nothing_and_would_run_nothing() ->
 
 
 def test_words_of_the_installation_come_first() -> None:
-    wording = Wording("Look here", "[shop]", "Environment: production")
+    words = {"subject": "Look here", "subject_prefix": "[shop]", "message_prefix": "Production"}
+    wording = Wording.of(Configuration.model_validate({"notify": words}))
     notice = NOTICES["opened"]
     assert subject_line(notice, wording) == "[shop] Look here"
-    assert body(notice, wording).startswith("Environment: production\n◆ [CRITICAL] i-0a1b2c3d4e5f")
+    assert body(notice, wording).startswith("Production\n◆ [CRITICAL] i-0a1b2c3d4e5f")
 
 
 def test_programs_get_the_same_facts_as_json() -> None:

@@ -472,7 +472,8 @@ def test_every_gate_is_asked_and_written_down() -> None:
     world.respond()
     decided = next(entry for entry in world.story if entry.kind is EntryKind.DECIDED)
     assert list(decided.facts["gates"]) == [
-        "open", "still sick", "stale event", "identity", "opt-in", "autonomy", "cooldown",
+        "open", "still sick", "halt", "stale event", "identity", "opt-in", "maintenance",
+        "correlation", "flapping", "autonomy", "cooldown", "attempts", "fleet", "reach",
     ]  # fmt: skip
 
 

@@ -184,6 +184,16 @@ def test_a_breach_after_a_healthy_line_of_the_same_delivery_outweighs_it() -> No
     ]
 
 
+def test_of_several_healthy_lines_the_newest_speaks_in_whatever_order_they_come() -> None:
+    world = World()
+    world.sees(delivery(disk(97, at=60)))
+    lines = (disk(40, at=5), disk(41, at=50), disk(97, at=10))
+    assert told(world.sees(delivery(*lines, first=1))) == [
+        ("disk", Action.UPDATED, Reason.STILL_BREACHING),
+        ("disk", Action.CLEARED, Reason.HEALTHY_SIGNAL),
+    ]
+
+
 def test_ok_of_an_alarm_is_written_down_and_wakes_the_response() -> None:
     world = World()
     world.sees(alarm(at=NOW - timedelta(minutes=2)))

@@ -5,6 +5,7 @@ from functools import cache
 from autorecovery.adapters.aws import clients
 from autorecovery.adapters.aws.attempt_log import DynamoDbAttemptLog
 from autorecovery.adapters.aws.commands import SsmCommandRunner
+from autorecovery.adapters.aws.controls import DynamoDbControls
 from autorecovery.adapters.aws.incident_log import DynamoDbIncidentLog
 from autorecovery.adapters.aws.metrics import CloudWatchReader
 from autorecovery.adapters.aws.notices import SnsNoticeboard
@@ -43,7 +44,15 @@ def response() -> Response:
         commands=SsmCommandRunner(
             clients.ssm(), clients.ssm_once(), scripts(), settings.recovery_documents
         ),
-        targets=Ec2Directory(clients.ec2, targets.tag_key, targets.tag_value),
+        targets=Ec2Directory(
+            clients.ec2,
+            clients.ssm(),
+            targets.tag_key,
+            targets.tag_value,
+            configuration().limits.fleet.group_by,
+        ),
+        controls=DynamoDbControls(dynamodb, settings.table_name),
+        budget=DynamoDbControls(dynamodb, settings.table_name),
         metrics=CloudWatchReader(clients.cloudwatch(), clients.logs(), utc_now),
         noticeboard=SnsNoticeboard(
             clients.sns(),

@@ -1,6 +1,5 @@
 """What is wrong with a configuration, as a person reads it: place, expectation, suggestion."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -59,6 +58,8 @@ def dotted(place: Place) -> str:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown word: the nearest known one, or all of them."""
+    import difflib  # here, because only mistakes need it
+
     known = sorted(known)
     if near := difflib.get_close_matches(word, known, n=1, cutoff=0.5):
         return f"; did you mean {near[0]!r}?"

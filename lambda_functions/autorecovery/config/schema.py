@@ -5,7 +5,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from autorecovery.models.rule import Duration, FieldPath, Rule, Schema
+from autorecovery.models.limits import Correlation, FleetLimit, Frequencies, MaintenanceWindow
+from autorecovery.models.rule import (
+    Duration,
+    FieldPath,
+    Frequency,
+    FrequencyText,
+    Rule,
+    Schema,
+)
 
 KNOWN_NAMESPACES = {
     **dict.fromkeys(
@@ -95,7 +103,21 @@ class Limits(Schema):
     """What holds a robot back."""
 
     cooldown: Duration = timedelta(minutes=15)
+    attempts: Frequencies = Field(
+        (
+            Frequency(count=3, window=timedelta(hours=1)),
+            Frequency(count=7, window=timedelta(hours=24)),
+        ),
+        min_length=1,
+        description="Of one rule on one target, such as `3 per 1h and 7 per 24h`.",
+    )
     max_event_age: Duration = timedelta(minutes=15)
+    fleet: FleetLimit = Field(default_factory=FleetLimit)
+    flapping: FrequencyText = Field(
+        Frequency(count=4, window=timedelta(hours=1)),
+        description="Opened so often, an incident comes and goes; a restart will not end that.",
+    )
+    correlated: Correlation = Field(default_factory=Correlation)
 
 
 class Vpc(Schema):
@@ -125,6 +147,7 @@ class Configuration(Schema):
     rules: dict[str, Rule] = Field(default_factory=dict)
     notify: Notify = Field(default_factory=Notify)
     limits: Limits = Field(default_factory=Limits)
+    maintenance: tuple[MaintenanceWindow, ...] = ()
     functions: LambdaSettings = Field(default_factory=LambdaSettings, alias="lambda")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

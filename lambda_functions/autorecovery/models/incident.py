@@ -87,6 +87,11 @@ def incident_id(rule_name: str, target_key: str, first: Signal) -> str:
     return f"inc-{first.at:%Y%m%d-%H%M%S}-{digest[:8]}"
 
 
+def attempt_token(incident_id: str, number: int) -> str:
+    """Return the token of one rung's attempt: at most 64 characters, the same in every life."""
+    return f"{incident_id}-r{number}"
+
+
 class EntryKind(StrEnum):
     """The chapters of an incident's story."""
 
@@ -136,6 +141,10 @@ class Decision:
     acts: bool
     reason: Reason
     gates: tuple[GateResult, ...]
+    group: str = ""
+    """Whose budget it takes from."""
+    fleet: int = 1
+    """How many machines that budget is for."""
 
 
 class CommandState(StrEnum):

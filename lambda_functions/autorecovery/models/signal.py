@@ -37,6 +37,11 @@ class Target:
         """Return the name by which stores know this target, such as `instance/i-0abc`."""
         return f"{self.kind}/{self.name}"
 
+    @property
+    def host(self) -> str:
+        """Return the machine that is touched: a container `web-1/nginx` shares that of its host."""
+        return self.name.partition("/")[0] if self.kind is TargetKind.CONTAINER else self.name
+
     @classmethod
     def named(cls, name: str, account: str = "", region: str = "") -> "Target":
         """Return the instance of this id, or else the host of this name."""

@@ -1,11 +1,14 @@
 """Whether to run a rung: facts are gathered once, every gate is asked, all answers are kept."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from autorecovery.errors import ReadError
 from autorecovery.models.incident import Attempt, Decision, EntryKind, Incident
+from autorecovery.models.reason import Reason
 from autorecovery.models.rule import Rung
 from autorecovery.ports import Presence, Workflow
+from autorecovery.response.budget import allowance, lease_for
 from autorecovery.response.gates import Facts, decide
 from autorecovery.response.stage import Response
 
@@ -24,7 +27,8 @@ def choose(
     """
 
     def weigh() -> Decision:
-        decision = decide(_gather(incident.id, rung, evidence_at, app))
+        facts = _gather(incident.id, rung, number, evidence_at, app)
+        decision = decide(facts)
         text = f"{'run' if decision.acts else 'hold'} {rung.run}: {decision.reason}"
         gates = {gate.gate: f"{gate.reason or 'open'}; {gate.detail}" for gate in decision.gates}
         app.note(incident.id, f"decided {number}", EntryKind.DECIDED, text, gates=gates)
@@ -33,19 +37,39 @@ def choose(
     return flow.step(f"decide {number}", weigh, Decision)
 
 
-def _gather(incident_id: str, rung: Rung, evidence_at: datetime | None, app: Response) -> Facts:
+def _gather(
+    incident_id: str, rung: Rung, number: int, evidence_at: datetime | None, app: Response
+) -> Facts:
     incident = app.present(incident_id)
     limits, rule = app.configuration.limits, incident.rule
     since, now = evidence_at or incident.breached_at, app.clock()
+    presence = _presence(incident, app)
+    history = _history(incident, now, app)
     return Facts(
         now=now,
         incident=incident,
         rung=rung,
         evidence_at=since,
-        presence=_presence(incident, app),
+        presence=presence,
         healthy_again=app.read(incident, since).shows_health(rung.verify.healthy_for, now),
-        last_attempt=_attempt_of_others(incident, app),
-        max_event_age=limits.max_event_age,
+        others=_attempts_of_others(incident, now, app),
+        openings=sum(
+            1
+            for each in history
+            if each.key == incident.key and now - each.opened_at < limits.flapping.window
+        ),
+        fellows=len(
+            {
+                each.target.key
+                for each in history
+                if each.rule_name == incident.rule_name
+                and now - each.opened_at < limits.correlated.within
+            }
+        ),
+        halt=app.controls.halt(),
+        windows=tuple(_open_windows(incident, now, app)),
+        fleet_refusal=_fleet_refusal(incident, rung, number, presence, app),
+        limits=limits,
         cooldown=rule.cooldown if rule and rule.cooldown is not None else limits.cooldown,
     )
 
@@ -57,6 +81,37 @@ def _presence(incident: Incident, app: Response) -> Presence | None:
         return None
 
 
-def _attempt_of_others(incident: Incident, app: Response) -> Attempt | None:
-    last = app.attempts.last_on(incident.target)
-    return last if last and last.incident_id != incident.id else None
+def _attempts_of_others(incident: Incident, now: datetime, app: Response) -> tuple[Attempt, ...]:
+    limits, rule = app.configuration.limits, incident.rule
+    cooldown = rule.cooldown if rule and rule.cooldown is not None else limits.cooldown
+    longest = max(cooldown, *(limit.window for limit in limits.attempts))
+    recent = app.attempts.recent_on(incident.target, now - longest)
+    return tuple(attempt for attempt in recent if attempt.incident_id != incident.id)
+
+
+def _history(incident: Incident, now: datetime, app: Response) -> list[Incident]:
+    """Return the incidents that tell of flapping or of correlation, this one among them."""
+    limits = app.configuration.limits
+    longest = max(limits.flapping.window, limits.correlated.within)
+    lately = app.incidents.opened_since(now - longest)
+    return [incident, *(each for each in lately if each.id != incident.id)]
+
+
+def _open_windows(
+    incident: Incident, now: datetime, app: Response
+) -> Iterator[tuple[str, datetime]]:
+    declared = (each.window for each in app.controls.windows())
+    for window in (*app.configuration.maintenance, *declared):
+        end = window.ends(now)
+        if end is not None and window.concerns(incident.rule_name, incident.target.name):
+            yield window.name, end
+
+
+def _fleet_refusal(
+    incident: Incident, rung: Rung, number: int, presence: Presence | None, app: Response
+) -> Reason | None:
+    if presence is None:
+        return None  # the gate that asks for the opt-in says so
+    ledger = app.budget.ledger(presence.group)
+    lease = lease_for(incident, rung, number, app)
+    return ledger.refusal(lease, allowance(presence.fleet, app), app.clock())

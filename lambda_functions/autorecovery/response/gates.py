@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from autorecovery.config import Limits
+from autorecovery.models.controls import Halt
 from autorecovery.models.durations import write_duration
 from autorecovery.models.incident import Attempt, Decision, GateResult, Incident
 from autorecovery.models.reason import Autonomy, Reason
 from autorecovery.models.rule import Rung
 from autorecovery.ports import Presence
+from autorecovery.scripts import MINIMUM_AGENT_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,18 @@ class Facts:
     """None where the directory could not be asked."""
     healthy_again: bool
     """Fresh data shows health since the evidence was measured."""
-    last_attempt: Attempt | None
-    """The newest attempt on this target by another incident."""
-    max_event_age: timedelta
+    others: tuple[Attempt, ...]
+    """Attempts on this target by other incidents within the longest window, newest first."""
+    openings: int
+    """How often this rule was broken here within the window of flapping, this time too."""
+    fellows: int
+    """On how many targets this rule was broken within the window of correlation, this one too."""
+    halt: Halt | None
+    windows: tuple[tuple[str, datetime], ...]
+    """Open maintenance windows that concern this: name and end."""
+    fleet_refusal: Reason | None
+    """What the fleet's book would answer now."""
+    limits: Limits
     cooldown: timedelta
 
 
@@ -40,7 +52,9 @@ def decide(facts: Facts) -> Decision:
     """Return whether to act; every gate is asked, and the first that holds names the reason."""
     results = tuple(gate(facts) for gate in GATES)
     reason = next((result.reason for result in results if result.reason), Reason.ALL_GATES_OPEN)
-    return Decision(reason is Reason.ALL_GATES_OPEN, reason, results)
+    presence = facts.presence or Presence(exists=False, opted_in=False)
+    acts = reason is Reason.ALL_GATES_OPEN
+    return Decision(acts, reason, results, presence.group, presence.fleet)
 
 
 def still_open(facts: Facts) -> GateResult:
@@ -56,10 +70,74 @@ def still_sick(facts: Facts) -> GateResult:
 def stale_event(facts: Facts) -> GateResult:
     """Hold where the evidence is older than allowed: what was true then may not be true now."""
     age = facts.now - facts.evidence_at
-    detail = f"measured {write_duration(age)} ago, at most {write_duration(facts.max_event_age)}"
+    allowed = facts.limits.max_event_age
+    detail = f"measured {write_duration(age)} ago, at most {write_duration(allowed)}"
+    return _result("stale event", Reason.STALE_EVENT, holds=age > allowed, detail=detail)
+
+
+def halted(facts: Facts) -> GateResult:
+    """Hold while the kill switch is set."""
+    halt = facts.halt
+    detail = f"by {halt.by}: {halt.why}" if halt else ""
+    return _result("halt", Reason.HALTED, holds=halt is not None, detail=detail)
+
+
+def maintenance(facts: Facts) -> GateResult:
+    """Hold while somebody works on it."""
+    name, end = max(facts.windows, key=lambda window: window[1], default=("", facts.now))
     return _result(
-        "stale event", Reason.STALE_EVENT, holds=age > facts.max_event_age, detail=detail
+        "maintenance", Reason.MAINTENANCE, holds=bool(facts.windows), detail=name, until=end
     )
+
+
+def correlated(facts: Facts) -> GateResult:
+    """Hold where too many machines have the same trouble: restarting them one by one helps none."""
+    limit = facts.limits.correlated
+    detail = f"{facts.fellows} targets within {write_duration(limit.within)}"
+    holds = facts.fellows >= limit.targets
+    return _result("correlation", Reason.CORRELATED, holds=holds, detail=detail)
+
+
+def flapping(facts: Facts) -> GateResult:
+    """Hold where the incident comes and goes."""
+    limit = facts.limits.flapping
+    detail = f"opened {facts.openings} times within {write_duration(limit.window)}"
+    holds = facts.openings >= limit.count
+    return _result("flapping", Reason.FLAPPING, holds=holds, detail=detail)
+
+
+def attempts(facts: Facts) -> GateResult:
+    """Hold where the rule has been tried on this target as often as allowed, in any window."""
+    for limit in facts.limits.attempts:
+        recent = [
+            attempt.intended_at
+            for attempt in facts.others
+            if attempt.rule_name == facts.incident.rule_name
+            and facts.now - attempt.intended_at < limit.window
+        ]
+        if len(recent) >= limit.count:
+            detail = f"{len(recent)} within {write_duration(limit.window)}"
+            until = sorted(recent, reverse=True)[limit.count - 1] + limit.window
+            return _result(
+                "attempts", Reason.ATTEMPTS_SPENT, holds=True, detail=detail, until=until
+            )
+    return _result("attempts", Reason.ATTEMPTS_SPENT, holds=False)
+
+
+def fleet(facts: Facts) -> GateResult:
+    """Hold where this machine, or enough of its fleet, is being or was recovered."""
+    refusal = facts.fleet_refusal
+    return _result("fleet", refusal or Reason.FLEET_BUSY, holds=refusal is not None)
+
+
+def reachable(facts: Facts) -> GateResult:
+    """Hold where a script could not be delivered, or not with its parameters as variables."""
+    presence = facts.presence
+    if presence is None or not presence.reachable:
+        return _result("reach", Reason.UNREACHABLE, holds=presence is not None)
+    old = presence.agent is not None and presence.agent < MINIMUM_AGENT_VERSION
+    detail = ".".join(map(str, presence.agent)) if presence.agent else ""
+    return _result("reach", Reason.AGENT_TOO_OLD, holds=old, detail=detail)
 
 
 def wrong_identity(facts: Facts) -> GateResult:
@@ -89,7 +167,7 @@ def autonomy(facts: Facts) -> GateResult:
 
 def cooldown(facts: Facts) -> GateResult:
     """Hold where something was run on this target a short while ago."""
-    last = facts.last_attempt
+    last = facts.others[0] if facts.others else None
     if last is None:
         return _result("cooldown", Reason.COOLING_DOWN, holds=False)
     over = last.intended_at + facts.cooldown
@@ -102,11 +180,18 @@ def cooldown(facts: Facts) -> GateResult:
 GATES: tuple[Gate, ...] = (
     still_open,
     still_sick,
+    halted,
     stale_event,
     wrong_identity,
     opted_in,
+    maintenance,
+    correlated,
+    flapping,
     autonomy,
     cooldown,
+    attempts,
+    fleet,
+    reachable,
 )
 """In the order in which people are told: first what makes the case itself doubtful."""
 

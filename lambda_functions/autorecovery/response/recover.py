@@ -20,8 +20,9 @@ from autorecovery.models.incident import (
     CommandStatus,
     EntryKind,
     Incident,
+    attempt_token,
 )
-from autorecovery.models.reason import IncidentState
+from autorecovery.models.reason import IncidentState, Reason
 from autorecovery.models.rule import Rung
 from autorecovery.ports import Workflow
 from autorecovery.response.stage import Response
@@ -77,7 +78,7 @@ def recover(incident: Incident, rung: Rung, number: int, flow: Workflow, app: Re
 def _plan(incident: Incident, rung: Rung, number: int, app: Response) -> Attempt:
     now = app.clock()
     return Attempt(
-        token=f"{incident.id}-r{number}",
+        token=attempt_token(incident.id, number),
         incident_id=incident.id,
         rule_name=incident.rule_name,
         target=incident.target,
@@ -85,16 +86,9 @@ def _plan(incident: Incident, rung: Rung, number: int, app: Response) -> Attempt
         parameters=rung.parameters,
         intended_at=now,
         not_after=now + START_WITHIN,
-        time_limit=_time_limit(rung.run, app),
+        time_limit=app.time_limit(rung.run),
         plan=secrets.token_hex(8),
     )
-
-
-def _time_limit(script: str, app: Response) -> timedelta:
-    try:
-        return app.commands.time_limit(script)
-    except LookupError:
-        return timedelta()  # it is not shipped: sending it says so, and nothing runs
 
 
 def _intend(plan: Attempt, number: int, app: Response) -> Attempt:
@@ -127,6 +121,9 @@ def _send_once(attempt: Attempt, name: str, flow: Workflow, app: Response) -> Se
 
 
 def _try_to_send(attempt: Attempt, app: Response) -> Sent:
+    # Whoever halts everything between the decision and this moment still stops it.
+    if halt := app.controls.halt():
+        return Sent(problem=f"{Reason.HALTED}, by {halt.by}: {halt.why}")
     try:
         return Sent(command_id=app.commands.start(attempt))
     except CommandNotStartedError as error:

@@ -11,6 +11,7 @@ from autorecovery.models.incident import Attempt, CommandState, Ending, Incident
 from autorecovery.models.reason import Reason, Verdict
 from autorecovery.ports import Workflow
 from autorecovery.response.announce import announce
+from autorecovery.response.budget import give_back, reserve
 from autorecovery.response.choose import choose
 from autorecovery.response.finish import finish
 from autorecovery.response.recover import recover
@@ -37,9 +38,13 @@ def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
         decision = choose(incident, rung, number, failed_at, flow, app)
         if not decision.acts:
             return finish(incident, decision.reason, attempts, decision, flow, app)
+        decision = reserve(incident, rung, number, decision, flow, app)
+        if not decision.acts:
+            return finish(incident, decision.reason, attempts, decision, flow, app)
         attempt = recover(incident, rung, number, flow, app)
         if attempt.status.state is not CommandState.NOT_RUN:
             attempt = verify(incident, attempt, rung, number, flow, app)
+        give_back(incident, number, decision, flow, app)
         attempts = (*attempts, attempt)
         if reason := _no_next_rung(attempt):
             return finish(incident, reason, attempts, None, flow, app)

@@ -12,6 +12,8 @@ from autorecovery.ports import (
     AttemptLog,
     Clock,
     CommandRunner,
+    Controls,
+    FleetBudget,
     IncidentLog,
     MetricReader,
     Noticeboard,
@@ -30,6 +32,8 @@ class Response:
     commands: CommandRunner
     targets: TargetDirectory
     metrics: MetricReader
+    controls: Controls
+    budget: FleetBudget
     noticeboard: Noticeboard
     clock: Clock
 
@@ -58,6 +62,13 @@ class Response:
             notice.incident_id, f"told {key}", EntryKind.NOTIFIED, text,
             level=notice.level, delivered=delivered,
         )  # fmt: skip
+
+    def time_limit(self, script: str) -> timedelta:
+        """Return how long a script may run; nothing, where it is not shipped and cannot be sent."""
+        try:
+            return self.commands.time_limit(script)
+        except LookupError:
+            return timedelta()
 
     def read(self, incident: Incident, since: datetime) -> Reading:
         """Return fresh samples since then; none where the source cannot be read just now."""

@@ -4,6 +4,8 @@ target#<key>    attempt#<token>    one attempt
 command#<id>    attempt            which attempt a command belongs to
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -59,6 +61,14 @@ class DynamoDbAttemptLog:
 
     def last_on(self, target: Target) -> Attempt | None:
         """See AttemptLog.last_on."""
+        return max(self._newest(target), key=lambda attempt: attempt.intended_at, default=None)
+
+    def recent_on(self, target: Target, since: datetime) -> Sequence[Attempt]:
+        """See AttemptLog.recent_on."""
+        recent = [attempt for attempt in self._newest(target) if attempt.intended_at >= since]
+        return sorted(recent, key=lambda attempt: attempt.intended_at, reverse=True)
+
+    def _newest(self, target: Target) -> list[Attempt]:
         with storing("attempts"):
             page = self._client.query(
                 TableName=self._table, Limit=LOOKED_AT, ScanIndexForward=False, ConsistentRead=True,
@@ -67,8 +77,7 @@ class DynamoDbAttemptLog:
                     ":pk": {"S": _partition(target)}, ":sk": {"S": "attempt#"},
                 },
             )  # fmt: skip
-        attempts = [decode(item["content"]["S"], Attempt) for item in page["Items"]]
-        return max(attempts, key=lambda attempt: attempt.intended_at, default=None)
+        return [decode(item["content"]["S"], Attempt) for item in page["Items"]]
 
     def of_command(self, command_id: str) -> Attempt | None:
         """See AttemptLog.of_command."""

@@ -152,6 +152,23 @@ class DynamoDbIncidentLog:
         newest = sorted(found, key=lambda item: str(item["recent_sk"]["S"]), reverse=True)
         return [_incident(item) for item in newest[:limit]]
 
+    def opened_since(self, moment: datetime) -> Sequence[Incident]:
+        """See IncidentLog.opened_since."""
+        since = moment.astimezone(UTC).isoformat(timespec="microseconds")
+        found: list[Item] = []
+        for shard in range(SHARDS):
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table, IndexName="recent",
+                KeyConditionExpression="recent_pk = :pk AND recent_sk >= :since",
+                ExpressionAttributeValues={
+                    ":pk": _text(f"recent#{shard}"), ":since": _text(since),
+                },
+            )  # fmt: skip
+            with storing("recent incidents"):
+                found += [item for page in pages for item in page["Items"]]
+        newest = sorted(found, key=lambda item: str(item["recent_sk"]["S"]), reverse=True)
+        return [_incident(item) for item in newest]
+
     def record(self, incident_id: str, entry: Entry) -> None:
         """See IncidentLog.record."""
         item = {

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ssm import SSMClient
 
 _NOBODY = Presence(exists=False, opted_in=False)
 _GONE_STATES = ("shutting-down", "terminated")
@@ -21,10 +22,19 @@ _GONE_STATES = ("shutting-down", "terminated")
 class Ec2Directory:
     """TargetDirectory that asks about one instance, afresh: for the gate, right before acting."""
 
-    def __init__(self, client: "Callable[[], EC2Client]", tag_key: str, tag_value: str) -> None:
+    def __init__(
+        self,
+        client: "Callable[[], EC2Client]",
+        ssm: "SSMClient",
+        tag_key: str,
+        tag_value: str,
+        group_by: str | None = None,
+    ) -> None:
         """`client` makes the client when the first question comes: its model is large."""
         self._client = client
+        self._ssm = ssm
         self._tag = (tag_key, tag_value)
+        self._group_by = group_by
 
     def look_up(self, target: Target) -> Presence:
         """See TargetDirectory.look_up."""
@@ -39,8 +49,40 @@ class Ec2Directory:
                 return _NOBODY
         found = [i for r in answer["Reservations"] for i in r["Instances"]]
         found = [i for i in found if i["State"]["Name"] not in _GONE_STATES]
-        tags = [(tag["Key"], tag["Value"]) for i in found for tag in i.get("Tags", [])]
-        return Presence(exists=bool(found), opted_in=self._tag in tags)
+        tags = {tag["Key"]: tag["Value"] for i in found for tag in i.get("Tags", [])}
+        if not found or tags.get(self._tag[0]) != self._tag[1]:
+            return Presence(exists=bool(found), opted_in=False)
+        group = tags.get(self._group_by, "") if self._group_by else ""
+        agent = self._agent(target.name)
+        return Presence(
+            exists=True,
+            opted_in=True,
+            group=group,
+            fleet=self._count(group),
+            reachable=agent is not None,
+            agent=agent,
+        )
+
+    def _agent(self, instance: str) -> tuple[int, ...] | None:
+        """Return the version of the instance's SSM agent, or None where it does not answer."""
+        with reading("DescribeInstanceInformation"):
+            found = self._ssm.describe_instance_information(
+                Filters=[{"Key": "InstanceIds", "Values": [instance]}]
+            )["InstanceInformationList"]
+        if not found or found[0].get("PingStatus") != "Online":
+            return None
+        parts = found[0].get("AgentVersion", "").split(".")
+        return tuple(int(part) for part in parts if part.isdigit())
+
+    def _count(self, group: str) -> int:
+        """Return how many machines of this group have opted in and are there."""
+        wanted = {f"tag:{self._tag[0]}": self._tag[1], "instance-state-name": "running"}
+        if self._group_by and group:
+            wanted[f"tag:{self._group_by}"] = group
+        filters = [{"Name": name, "Values": [value]} for name, value in wanted.items()]
+        with reading("DescribeInstances"):
+            pages = self._client().get_paginator("describe_instances").paginate(Filters=filters)  # type: ignore[arg-type]
+            return sum(len(r["Instances"]) for page in pages for r in page["Reservations"])
 
 
 class Ec2Census:

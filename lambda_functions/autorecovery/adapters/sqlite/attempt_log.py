@@ -1,6 +1,7 @@
 """The memory of what was run where, in SQLite."""
 
-from datetime import UTC
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.models.incident import Attempt
@@ -47,6 +48,16 @@ class SqliteAttemptLog:
             "SELECT content FROM attempts WHERE target_key = ? ORDER BY intended_at DESC LIMIT 1",
             target.key,
         )
+
+    def recent_on(self, target: Target, since: datetime) -> Sequence[Attempt]:
+        """See AttemptLog.recent_on."""
+        with self._database.transaction() as rows:
+            found = rows.execute(
+                "SELECT content FROM attempts WHERE target_key = ? AND intended_at >= ?"
+                " ORDER BY intended_at DESC",
+                (target.key, since.astimezone(UTC).isoformat(timespec="microseconds")),
+            ).fetchall()
+        return [decode(row["content"], Attempt) for row in found]
 
     def of_command(self, command_id: str) -> Attempt | None:
         """See AttemptLog.of_command."""

@@ -94,6 +94,15 @@ class SqliteIncidentLog:
             ).fetchall()
         return [_incident(row) for row in found]
 
+    def opened_since(self, moment: datetime) -> Sequence[Incident]:
+        """See IncidentLog.opened_since."""
+        with self._database.transaction() as rows:
+            found = rows.execute(
+                "SELECT * FROM incidents WHERE opened_at >= ? ORDER BY opened_at DESC, id DESC",
+                (_text(moment),),
+            ).fetchall()
+        return [_incident(row) for row in found]
+
     def record(self, incident_id: str, entry: Entry) -> None:
         """See IncidentLog.record."""
         self._execute(

@@ -27,11 +27,8 @@ from autorecovery.triage.parsing.findings import Parser, bounded, excerpt
 from autorecovery.triage.parsing.moments import read_moment
 
 STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
-_INSIGHTS = re.compile(
-    r"""SELECT\s+(?P<stat>AVG|SUM|MIN|MAX|COUNT)\(\s*"?(?P<metric>[^")]+)"?\s*\)
-        \s+FROM\s+(?:SCHEMA\(\s*)?"?(?P<namespace>[^",)\s]+)"?.*\bGROUP\s+BY\b""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
+_INSIGHTS = r"""(?xis)SELECT\s+(?P<stat>AVG|SUM|MIN|MAX|COUNT)\(\s*"?(?P<metric>[^")]+)"?\s*\)
+        \s+FROM\s+(?:SCHEMA\(\s*)?"?(?P<namespace>[^",)\s]+)"?.*\bGROUP\s+BY\b"""
 """A Metrics Insights query with one series per group."""
 
 _STATISTICS = {
@@ -258,7 +255,7 @@ def _contributor(thing: Mapping[str, Any]) -> dict[str, str]:
 def _grouped_origin(queries: list[dict[str, Any]], key: str, period: str) -> Origin | None:
     """Return what a Metrics Insights query reads; the contributor adds whose series it is."""
     for query in queries:
-        if found := _INSIGHTS.search(_text(query, key)):
+        if found := re.search(_INSIGHTS, _text(query, key)):
             statistic = _STATISTICS[found["stat"].upper()]
             return MetricOrigin(
                 found["namespace"], found["metric"], (), statistic, _period(query.get(period))
@@ -267,7 +264,7 @@ def _grouped_origin(queries: list[dict[str, Any]], key: str, period: str) -> Ori
 
 
 def _is_grouped(queries: list[dict[str, Any]], key: str) -> bool:
-    return any(_INSIGHTS.search(_text(query, key)) for query in queries)
+    return any(re.search(_INSIGHTS, _text(query, key)) for query in queries)
 
 
 def _only(queries: list[dict[str, Any]], key: str) -> dict[str, Any] | None:

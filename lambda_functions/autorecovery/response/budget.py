@@ -1,0 +1,51 @@
+"""The fleet's budget: taken by one conditional write before anything is sent, then given back."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from autorecovery.models.fleet import FleetAllowance, Lease
+from autorecovery.models.incident import Decision, Incident, attempt_token
+from autorecovery.models.rule import Rung
+from autorecovery.ports import Workflow
+from autorecovery.response.stage import Response
+
+SLACK = timedelta(minutes=30)
+"""Beyond all that an attempt may take, before a lease that nobody gave back is gone by itself."""
+
+
+def reserve(
+    incident: Incident, rung: Rung, number: int, decision: Decision, flow: Workflow, app: Response
+) -> Decision:
+    """Return the decision to act, with the budget taken; to hold, where others were quicker."""
+
+    def take() -> Decision:
+        lease, allowed = lease_for(incident, rung, number, app), allowance(decision.fleet, app)
+        refusal = app.budget.reserve(decision.group, lease, allowed, app.clock())
+        return replace(decision, acts=False, reason=refusal) if refusal else decision
+
+    return flow.step(f"reserve {number}", take, Decision)
+
+
+def give_back(
+    incident: Incident, number: int, decision: Decision, flow: Workflow, app: Response
+) -> None:
+    """Give the attempt's lease back; its start stays counted."""
+
+    def give() -> bool:
+        app.budget.give_back(decision.group, attempt_token(incident.id, number))
+        return True
+
+    flow.step(f"give back {number}", give, bool)
+
+
+def lease_for(incident: Incident, rung: Rung, number: int, app: Response) -> Lease:
+    """Return what this attempt needs: its machine, for as long as it may take."""
+    now = app.clock()
+    until = now + app.time_limit(rung.run) + rung.verify.within + SLACK
+    return Lease(attempt_token(incident.id, number), incident.target.host, now, until)
+
+
+def allowance(fleet: int, app: Response) -> FleetAllowance:
+    """Return what a group of so many machines is allowed."""
+    limit = app.configuration.limits.fleet
+    return FleetAllowance(limit.at_once.allowed(fleet), limit.hosts.count, limit.hosts.window)

@@ -1,0 +1,189 @@
+"""The fleet's budget and the kill switch, as the response uses them."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from autorecovery.adapters.sqlite.controls import SqliteControls
+from autorecovery.config import Configuration
+from autorecovery.models.controls import DeclaredWindow, Halt
+from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
+from autorecovery.models.incident import Attempt
+from autorecovery.models.limits import AtOnce, MaintenanceWindow
+from autorecovery.models.notice import NoticeKind
+from autorecovery.models.reason import Reason
+from autorecovery.models.signal import Target, TargetKind
+from tests.fakes import ScriptedRunner
+from tests.response_world import INSTANCE, RESTART, START, World, incident, rule, signal
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+ALLOWED = FleetAllowance(at_once=2, starts=3, window=HOUR)
+
+
+def lease(token: str, host: str, minutes: float = 10) -> Lease:
+    return Lease(token, host, START, START + minutes * MINUTE)
+
+
+def world(**limits: object) -> World:
+    return World(
+        incident(rule(RESTART)), configuration=Configuration.model_validate({"limits": limits})
+    )
+
+
+def handed_over(here: World) -> str:
+    """Return what people were told when it was handed over."""
+    notice = next(each for each in here.board.posted if each.kind is NoticeKind.HANDED_OVER)
+    return "\n".join((notice.headline, *notice.lines))
+
+
+# The book
+
+
+def test_a_book_gives_until_as_many_are_out_as_allowed_and_again_when_one_comes_back() -> None:
+    book = Ledger().give(lease("a", "h1"), ALLOWED, START).give(lease("b", "h2"), ALLOWED, START)
+    assert book.refusal(lease("c", "h3"), ALLOWED, START) is Reason.FLEET_BUSY
+    assert book.take_back("a").refusal(lease("c", "h3"), ALLOWED, START) is None
+
+
+def test_two_attempts_never_share_a_machine_and_one_attempt_may_ask_twice() -> None:
+    book = Ledger().give(lease("a", "h1"), ALLOWED, START)
+    assert book.refusal(lease("b", "h1"), ALLOWED, START) is Reason.HOST_BUSY
+    assert book.refusal(lease("a", "h1"), ALLOWED, START) is None
+    assert len(book.give(lease("a", "h1"), ALLOWED, START).leases) == 1
+
+
+def test_a_lease_that_nobody_gives_back_is_gone_when_its_time_is_over() -> None:
+    book = Ledger().give(lease("a", "h1", minutes=10), ALLOWED, START)
+    later = START + 10 * MINUTE
+    assert book.refusal(lease("b", "h1"), ALLOWED, later) is None
+    assert [each.token for each in book.give(lease("b", "h1", 20), ALLOWED, later).leases] == ["b"]
+
+
+def test_starts_stay_counted_after_a_lease_came_back_until_the_window_has_passed() -> None:
+    book = Ledger()
+    for token in ("a", "b", "c"):
+        book = book.give(lease(token, token), ALLOWED, START).take_back(token)
+    assert book.refusal(lease("d", "d"), ALLOWED, START + 59 * MINUTE) is Reason.FLEET_SPENT
+    assert book.refusal(lease("d", "d", 999), ALLOWED, START + HOUR) is None
+
+
+@pytest.mark.parametrize(
+    ("fleet", "allowed"), [(0, 1), (1, 1), (9, 1), (20, 2), (29, 2), (30, 3), (1000, 3)]
+)
+def test_the_stricter_of_percent_and_number_holds_and_one_is_always_allowed(
+    fleet: int, allowed: int
+) -> None:
+    assert AtOnce(hosts=3, percent=10).allowed(fleet) == allowed
+
+
+def test_a_container_and_its_host_are_one_machine() -> None:
+    assert Target(TargetKind.CONTAINER, "web-1/nginx").host == Target.named("web-1").host
+
+
+# In a response
+
+
+def test_the_budget_is_taken_before_the_script_and_given_back_after_the_verdict() -> None:
+    here = world()
+    taken: list[int] = []
+
+    class CountingRunner(ScriptedRunner):
+        def start(self, attempt: Attempt) -> str:
+            taken.append(len(here.controls.ledger("").leases))
+            return super().start(attempt)
+
+    here.runner = CountingRunner(here.clock)
+    ending = here.respond()
+    assert ending is not None
+    assert (ending.reason, taken) == (Reason.RECOVERED, [1])
+    assert here.controls.ledger("").leases == ()
+    assert len(here.controls.ledger("").starts) == 1
+
+
+def test_a_machine_that_is_being_recovered_already_is_left_alone() -> None:
+    here = world()
+    here.controls.reserve("", lease("inc-other-r1", INSTANCE.name, 60), ALLOWED, START)
+    assert here.respond(lasting=HOUR) is None
+    assert here.runner.tries == []
+    assert Reason.HOST_BUSY in handed_over(here)
+
+
+def test_whoever_is_quicker_gets_the_budget_and_the_other_holds() -> None:
+    here = world()
+
+    class Contended(SqliteControls):
+        def reserve(
+            self, group: str, lease_: Lease, allowed: FleetAllowance, now: datetime
+        ) -> Reason | None:
+            super().reserve("", lease("inc-other-r1", INSTANCE.name, 60), ALLOWED, START)
+            return super().reserve(group, lease_, allowed, now)
+
+    here.controls = Contended(here.database)
+    assert here.respond(lasting=HOUR) is None
+    assert here.runner.tries == []
+
+
+def test_while_halted_people_are_told_and_nothing_is_run() -> None:
+    here = world()
+    here.controls.set_halt(Halt("ops", "deploying", START))
+    assert here.respond(lasting=HOUR) is None
+    assert here.runner.tries == []
+    assert "everything is halted" in handed_over(here)
+
+
+def test_a_halt_between_the_decision_and_the_sending_still_stops_it() -> None:
+    here = world()
+
+    class HaltedMeanwhile(SqliteControls):
+        def reserve(
+            self, group: str, lease_: Lease, allowed: FleetAllowance, now: datetime
+        ) -> Reason | None:
+            self.set_halt(Halt("ops", "wait", START))
+            return super().reserve(group, lease_, allowed, now)
+
+    here.controls = HaltedMeanwhile(here.database)
+    assert here.respond(lasting=HOUR) is None
+    assert here.runner.tries == []
+    assert here.controls.ledger("").leases == ()
+
+
+def test_after_a_halt_nothing_old_is_acted_on() -> None:
+    here = world()
+    here.controls.set_halt(Halt("ops", "deploying", START))
+    here.later(10 * MINUTE, lambda: here.controls.set_halt(None))
+    assert here.respond(lasting=6 * HOUR) is None
+    assert here.runner.tries == []
+
+
+def test_a_window_declared_without_a_deploy_holds_until_it_is_ended() -> None:
+    here = world()
+    window = MaintenanceWindow.model_validate(
+        {
+            "name": "disk swap",
+            "from": START - HOUR,
+            "until": START + HOUR,
+            "targets": [INSTANCE.name],
+        }
+    )
+    here.controls.declare(DeclaredWindow(window, "ops", START))
+    assert here.respond(lasting=HOUR) is None
+    assert here.runner.tries == []
+    there = world()
+    there.controls.declare(DeclaredWindow(window, "ops", START))
+    assert there.controls.end_window("disk swap")
+    ending = there.respond()
+    assert ending is not None
+    assert ending.reason is Reason.RECOVERED
+
+
+def test_the_same_trouble_on_many_machines_is_told_and_not_restarted_away() -> None:
+    here = world(correlated={"targets": 3, "within": "5m"})
+    for number in range(2):
+        target = Target.named(f"i-{number:017x}")
+        seen = replace(signal(), id=f"event-{number}", target=target)
+        here.incidents.open(incident(rule(RESTART), seen))
+    assert here.respond(lasting=HOUR) is None
+    assert here.runner.tries == []
+    assert "many machines at once" in handed_over(here)
