@@ -22,7 +22,9 @@ def utc_now() -> datetime:
 @cache
 def configuration() -> Configuration:
     """Return the configuration shipped with this code, as the environment overrides it."""
-    return load_shipped(CONFIGURATION, environment())
+    variables = environment()
+    named = scripts() if variables.get("RECOVERY_SCRIPT_PATH") else None  # it must be one of ours
+    return load_shipped(CONFIGURATION, variables, named)
 
 
 @cache

@@ -1,5 +1,6 @@
 """Triage on AWS: over DynamoDB, the durable responder, EC2 and the dead-letter queue."""
 
+import gc
 import sys
 from functools import cache
 
@@ -27,7 +28,20 @@ def triage_for(event: object) -> Triage:
 
 @cache
 def triage() -> Triage:
-    """Return the application of `metric_processor`."""
+    """Return the application of `metric_processor`.
+
+    What is made here stays for the life of the container: collecting garbage meanwhile finds none,
+    and takes a tenth of a cold start.
+    """
+    gc.disable()
+    try:
+        return _build()
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _build() -> Triage:
     settings = TriageSettings.from_environment(environment())
     targets = configuration().targets
     return Triage(
