@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 incidents = typer.Typer(help="What happened, and what was done about it.", no_args_is_help=True)
 app.add_typer(incidents, name="incidents")
+maintenance = typer.Typer(help="Times in which nothing is run.", no_args_is_help=True)
+app.add_typer(maintenance, name="maintenance")
 
 ConfigFile = Annotated[
     Path,
@@ -139,6 +141,75 @@ def explain(
     from command_line import stories
 
     stories.explain(incident, stack, os.environ, as_json=as_json)
+
+
+@app.command()
+def halt(
+    why: Annotated[str, typer.Option("--why", help="For those who wonder.")] = "no reason given",
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Stop everything that acts, within seconds.
+
+    People are still told, and what is running already goes on. Nothing that was held meanwhile is
+    made up for after `resume`.
+    """
+    from command_line import controls
+
+    controls.halt(stack, os.environ, why=why, as_json=as_json)
+
+
+@app.command()
+def resume(stack: Stack = None, as_json: Json = False) -> None:
+    """Let it act again."""
+    from command_line import controls
+
+    controls.resume(stack, os.environ, as_json=as_json)
+
+
+@maintenance.command("add")
+def add_maintenance(
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    lasting: Annotated[str, typer.Option("--for", help="How long, such as 2h.")],
+    cron: Annotated[str | None, typer.Option(help="When it begins, again and again.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Of --cron, such as Europe/Berlin.")] = None,
+    rule: Annotated[list[str] | None, typer.Option(help="Only this rule; repeatable.")] = None,
+    target: Annotated[list[str] | None, typer.Option(help="Only this target; repeatable.")] = None,
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Add a window: from now on, or by --cron."""
+    from command_line import controls
+
+    content: dict[str, object] = {
+        "name": name,
+        "lasting": lasting,
+        "cron": cron,
+        "timezone": timezone,
+        "rules": tuple(rule or ()),
+        "targets": tuple(target or ()),
+    }
+    controls.add_window(stack, os.environ, content=content, as_json=as_json)
+
+
+@maintenance.command("list")
+def list_maintenance(stack: Stack = None, as_json: Json = False) -> None:
+    """List the windows that people added."""
+    from command_line import controls
+
+    controls.list_windows(stack, os.environ, as_json=as_json)
+
+
+@maintenance.command("end")
+def end_maintenance(
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """End a window that people added."""
+    from command_line import controls
+
+    controls.end_window(name, stack, os.environ, as_json=as_json)
 
 
 def main() -> None:

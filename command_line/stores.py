@@ -8,7 +8,8 @@ from command_line.exit_codes import ExitCode
 from command_line.failures import Failure
 
 if TYPE_CHECKING:
-    from autorecovery.ports import IncidentLog
+    from autorecovery.adapters.sqlite.database import Database
+    from autorecovery.ports import Controls, IncidentLog
 
 SEARCHED = 1000
 """Newest incidents among which a shortened id is looked for."""
@@ -39,35 +40,58 @@ def find(wanted: str, log: "IncidentLog") -> Incident:
     )
 
 
+def controls(stack: str | None, variables: Mapping[str, str]) -> "Controls":
+    """Return what people said while the system runs, of a stack or of this machine."""
+    if stack:
+        from autorecovery.adapters.aws import clients
+        from autorecovery.adapters.aws.controls import DynamoDbControls
+
+        return DynamoDbControls(clients.dynamodb(), _table(stack))
+    from autorecovery.adapters.sqlite.controls import SqliteControls
+
+    return SqliteControls(_database(variables, create=True))
+
+
 def _local(variables: Mapping[str, str]) -> "IncidentLog":
-    from autorecovery.adapters.sqlite.database import Database
     from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
+
+    return SqliteIncidentLog(_database(variables))
+
+
+def _database(variables: Mapping[str, str], *, create: bool = False) -> "Database":
+    from autorecovery.adapters.sqlite.database import Database
     from local_runtime.machine import DATABASE, home
 
     path = home(variables) / DATABASE
-    if not path.exists():
+    if not create and not path.exists():
         raise Failure(
             ExitCode.ENVIRONMENT,
             f"this machine has no incidents yet: {path} does not exist."
             " For a deployed stack say --stack NAME.",
         )
-    return SqliteIncidentLog(Database(path))
+    return Database(path)
 
 
 def _deployed(stack: str) -> "IncidentLog":
-    from botocore.exceptions import BotoCoreError, ClientError
-
     from autorecovery.adapters.aws import clients
     from autorecovery.adapters.aws.incident_log import DynamoDbIncidentLog
 
+    return DynamoDbIncidentLog(clients.dynamodb(), _table(stack))
+
+
+def _table(stack: str) -> str:
+    """Return the name of a deployed stack's table."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from autorecovery.adapters.aws import clients
+
     try:
-        resources = clients.cloudformation().describe_stack_resource(
+        found = clients.cloudformation().describe_stack_resource(
             StackName=stack, LogicalResourceId="IncidentTable"
         )
-        table = resources["StackResourceDetail"]["PhysicalResourceId"]
-        return DynamoDbIncidentLog(clients.dynamodb(), table)
     except (BotoCoreError, ClientError) as error:
         raise Failure(
             ExitCode.ENVIRONMENT,
             f"stack {stack!r} cannot be read: {error}. Are credentials and region set?",
         ) from error
+    return found["StackResourceDetail"].get("PhysicalResourceId", "")

@@ -182,3 +182,39 @@ def test_adopted_alarms_become_rules_that_only_observe(tmp_path: Path) -> None:
 
     assert [incident.rule for incident in triage(event, app).incidents] == ["adopted-2"]
     assert configuration.rules["adopted-2"].autonomy == "observe"
+
+
+def test_halt_and_resume_are_one_flag_that_says_who_and_why(tmp_path: Path) -> None:
+    halted = run("halt", "--why", "deploying", home=tmp_path, AUTORECOVERY_USER="ann")
+    assert "nothing is run until" in halted.stdout
+    resumed = run("resume", home=tmp_path)
+    assert "halted by ann" in resumed.stdout
+    assert "deploying" in resumed.stdout
+    assert json.loads(run("resume", "--json", home=tmp_path).stdout)["was_halted"] is False
+
+
+def test_a_maintenance_window_is_added_listed_and_ended(tmp_path: Path) -> None:
+    weekly = ("--cron", "0 2 * * 1", "--timezone", "Europe/Berlin", "--for", "1h")
+    assert run("maintenance", "add", "weekly", *weekly, home=tmp_path).returncode == 0
+    assert run("maintenance", "add", "now", "--for", "2h", home=tmp_path).returncode == 0
+    listed = run("maintenance", "list", home=tmp_path).stdout
+    assert "from '0 2 * * 1' Europe/Berlin on, each time for 1h" in listed
+    assert "open" in listed
+    assert run("maintenance", "end", "now", home=tmp_path).returncode == 0
+    assert run("maintenance", "end", "now", home=tmp_path).returncode == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--for", "soon"), "expected a duration"),
+        (("--for", "1h", "--cron", "never"), "expected a cron expression"),
+        (("--for", "1h", "--cron", "0 2 * * *", "--timezone", "Mars"), "expected a time zone"),
+    ],
+)
+def test_a_window_that_cannot_be_is_refused(
+    tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    answer = run("maintenance", "add", "x", *arguments, home=tmp_path)
+    assert answer.returncode == 2
+    assert says in answer.stderr
