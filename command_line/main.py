@@ -143,6 +143,41 @@ def explain(
     stories.explain(incident, stack, os.environ, as_json=as_json)
 
 
+Wanted = Annotated[str, typer.Argument(help="An incident's id, the end of one, or `last`.")]
+
+
+@app.command()
+def approve(incident: Wanted, stack: Stack = None, as_json: Json = False) -> None:
+    """Let the script that an incident asks about be run."""
+    from command_line import answers
+
+    answers.say(answers.approve, incident, stack, os.environ, as_json=as_json)
+
+
+@app.command()
+def deny(incident: Wanted, stack: Stack = None, as_json: Json = False) -> None:
+    """Do not let it be run; the incident is yours then."""
+    from command_line import answers
+
+    answers.say(answers.deny, incident, stack, os.environ, as_json=as_json)
+
+
+@app.command()
+def ack(incident: Wanted, stack: Stack = None, as_json: Json = False) -> None:
+    """Say that you are on it: reminders stop."""
+    from command_line import answers
+
+    answers.say(answers.acknowledge, incident, stack, os.environ, as_json=as_json)
+
+
+@app.command()
+def close(incident: Wanted, stack: Stack = None, as_json: Json = False) -> None:
+    """Close an incident by hand; nothing more is run for it."""
+    from command_line import answers
+
+    answers.say(answers.close, incident, stack, os.environ, as_json=as_json)
+
+
 @app.command()
 def halt(
     why: Annotated[str, typer.Option("--why", help="For those who wonder.")] = "no reason given",

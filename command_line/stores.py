@@ -9,7 +9,7 @@ from command_line.failures import Failure
 
 if TYPE_CHECKING:
     from autorecovery.adapters.sqlite.database import Database
-    from autorecovery.ports import Controls, IncidentLog
+    from autorecovery.ports import Controls, IncidentLog, ResponseStarter
 
 SEARCHED = 1000
 """Newest incidents among which a shortened id is looked for."""
@@ -50,6 +50,18 @@ def controls(stack: str | None, variables: Mapping[str, str]) -> "Controls":
     from autorecovery.adapters.sqlite.controls import SqliteControls
 
     return SqliteControls(_database(variables, create=True))
+
+
+def responses(stack: str | None) -> "ResponseStarter":
+    """Return what wakes a response: on AWS its callback; on this machine it soon looks itself."""
+    if stack:
+        from autorecovery.adapters.aws import clients
+        from autorecovery.adapters.aws.responses import DurableResponses
+
+        return DurableResponses(clients.lambda_(), function="")
+    from autorecovery.dry_run import Nobody
+
+    return Nobody()
 
 
 def _local(variables: Mapping[str, str]) -> "IncidentLog":

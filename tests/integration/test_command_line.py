@@ -110,7 +110,7 @@ def test_config_says_which_variable_set_a_value() -> None:
 def test_sending_a_sample_event_tells_what_would_be_told_and_run() -> None:
     answer = run("send", "events/cpu_high.json", "-c", "command_line/template.yaml")
     assert answer.returncode == 0
-    assert "It would be: restart_service (service=nginx)." in answer.stdout
+    assert "It would run: restart_service (service=nginx)." in answer.stdout
     assert (
         "opened: cpu-overload on instance/i-0a1b2c3d4e5f67890, critical: first breach"
         in answer.stdout
@@ -218,3 +218,29 @@ def test_a_window_that_cannot_be_is_refused(
     answer = run("maintenance", "add", "x", *arguments, home=tmp_path)
     assert answer.returncode == 2
     assert says in answer.stderr
+
+
+def test_an_open_question_is_answered_once_and_says_by_whom(home: Path) -> None:
+    database = Database(home / DATABASE)
+    log = SqliteIncidentLog(database)
+    facts = {"attempt": "inc-20260115-030500-0badcafe-r1", "until": "2999-01-01T00:00:00+00:00"}
+    question = Entry("asked 1", NOW, EntryKind.ASKED, "asked whether to run it", facts)
+    log.record("inc-20260115-030500-0badcafe", question)
+    database.close()
+    approved = run("approve", "last", home=home, AUTORECOVERY_USER="ann")
+    assert (approved.returncode, "approved by ann" in approved.stdout) == (0, True)
+    denied = run("deny", "last", home=home, AUTORECOVERY_USER="bob")
+    assert (denied.returncode, "ann approved it already" in denied.stderr) == (5, True)
+
+
+def test_an_incident_is_acknowledged_and_closed_by_hand(home: Path) -> None:
+    assert run("ack", "last", home=home).returncode == 0
+    assert run("close", "last", home=home).returncode == 0
+    again = run("close", "last", "--json", home=home)
+    assert (again.returncode, json.loads(again.stdout)["changed"]) == (5, False)
+
+
+@pytest.mark.parametrize("forged", ["inc-20260115-030500-deadbeef", "'; rm -rf /", "../../etc"])
+def test_a_forged_id_gets_a_clear_answer(home: Path, forged: str) -> None:
+    answer = run("approve", forged, home=home)
+    assert (answer.returncode, "no incident" in answer.stderr) == (5, True)

@@ -117,6 +117,9 @@ class Limits(Schema):
         Frequency(count=4, window=timedelta(hours=1)),
         description="Opened so often, an incident comes and goes; a restart will not end that.",
     )
+    approval_expires: Duration = Field(
+        timedelta(minutes=30), description="How long a rule that asks waits for an answer."
+    )
     correlated: Correlation = Field(default_factory=Correlation)
 
 

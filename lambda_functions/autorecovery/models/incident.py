@@ -99,6 +99,9 @@ class EntryKind(StrEnum):
     SIGNALLED = "signalled"
     NOTIFIED = "notified"
     DECIDED = "decided"
+    ASKED = "asked"
+    ANSWERED = "answered"
+    ACKNOWLEDGED = "acknowledged"
     STARTED = "started"
     ENDED = "ended"
     VERIFIED = "verified"
@@ -139,12 +142,18 @@ class Decision:
     """Act or hold, the reason, and what every gate said."""
 
     acts: bool
+    """Every gate is open."""
     reason: Reason
     gates: tuple[GateResult, ...]
     group: str = ""
     """Whose budget it takes from."""
     fleet: int = 1
     """How many machines that budget is for."""
+
+    @property
+    def asks(self) -> bool:
+        """Return whether nothing but a person's word is missing."""
+        return [gate.reason for gate in self.gates if gate.holds] == [Reason.AUTONOMY_ASK]
 
 
 class CommandState(StrEnum):

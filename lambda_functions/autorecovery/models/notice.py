@@ -11,6 +11,7 @@ class NoticeKind(StrEnum):
     """Which change in an incident's life a notice tells of."""
 
     OPENED = "opened"
+    ASKING = "asking"
     RECOVERED = "recovered"
     HANDED_OVER = "handed over"
     REMINDER = "reminder"

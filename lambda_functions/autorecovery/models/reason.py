@@ -65,7 +65,7 @@ class Reason(StrEnum):
     OPT_IN_UNKNOWN = "could not find out whether the target opted in"
     WRONG_IDENTITY = "the line names another machine than its log stream"
     AUTONOMY_OBSERVE = "the rule only observes"
-    AUTONOMY_ASK = "the rule asks first, and approvals do not exist yet"
+    AUTONOMY_ASK = "the rule asks first"
     COOLING_DOWN = "still cooling down from the last recovery"
     HALTED = "everything is halted"
     MAINTENANCE = "a maintenance window is open"
@@ -105,6 +105,8 @@ class IncidentState(StrEnum):
     """Where an incident stands in its life."""
 
     OPEN = "open"
+    ASKING = "asking"
+    """A person is asked whether to run the next rung."""
     RECOVERING = "recovering"
     VERIFYING = "verifying"
     HANDED_OVER = "handed over"

@@ -26,6 +26,19 @@ def opened(incident: Incident, now: datetime) -> Notice:
     return _notice(incident, NoticeKind.OPENED, incident.level, what_is_wrong(incident), lines, now)
 
 
+def asking(incident: Incident, rung: Rung, until: datetime, now: datetime) -> Notice:
+    """Return the question whether to run a rung, and how to answer it."""
+    headline = f"{_name(incident)}: may {rung.run} be run?"
+    lines = [
+        _where(incident),
+        f"It would run: {_rung(rung)}.",
+        f"Yes: autorecovery approve {incident.id}",
+        f"No: autorecovery deny {incident.id}",
+        f"Without an answer until {until:%H:%M:%S} UTC nothing is run, and it is yours.",
+    ]
+    return _notice(incident, NoticeKind.ASKING, incident.level, headline, lines, now)
+
+
 def recovered(incident: Incident, attempt: Attempt, proof: str, now: datetime) -> Notice:
     """Return the good news, and what it rests on."""
     took = write_duration(now - incident.opened_at)
@@ -136,9 +149,7 @@ def foretold(incident: Incident) -> Reason | None:
         return incident.held_for
     if rule is None or not rule.recover:
         return Reason.NOTHING_TO_RUN if rule else Reason.NO_RULE
-    return {Autonomy.ASK: Reason.AUTONOMY_ASK, Autonomy.OBSERVE: Reason.AUTONOMY_OBSERVE}.get(
-        rule.autonomy
-    )
+    return Reason.AUTONOMY_OBSERVE if rule.autonomy is Autonomy.OBSERVE else None
 
 
 def plan(incident: Incident) -> str:
@@ -151,6 +162,8 @@ def plan(incident: Incident) -> str:
         return f"Nothing is run by itself: {why_not}. It would be: {first}."
     if not incident.level.reaches(rule.recover_at):
         return f"Nothing is run at this level; from {rule.recover_at} on: {first}."
+    if rule.autonomy is Autonomy.ASK:
+        return f"Nothing is run before a person approves: {first}. Another notice asks for that."
     return f"Next, unless a gate holds it: {first}. Another notice tells how it ended."
 
 

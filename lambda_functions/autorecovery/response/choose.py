@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from autorecovery.errors import ReadError
-from autorecovery.models.incident import Attempt, Decision, EntryKind, Incident
+from autorecovery.models.incident import (
+    Attempt,
+    Decision,
+    EntryKind,
+    Incident,
+    attempt_token,
+)
 from autorecovery.models.reason import Reason
 from autorecovery.models.rule import Rung
 from autorecovery.ports import Presence, Workflow
@@ -20,21 +26,25 @@ def choose(
     evidence_at: datetime | None,
     flow: Workflow,
     app: Response,
+    *,
+    again: bool = False,
 ) -> Decision:
     """Return the decision on this rung, written on the timeline with what every gate said.
 
-    `evidence_at` is when the last rung was seen to have failed; None before the first.
+    `evidence_at` is when the last rung was seen to have failed; None before the first. `again` is
+    for the decision after a person was asked: all facts are gathered anew.
     """
+    label = f"{number} again" if again else str(number)
 
     def weigh() -> Decision:
         facts = _gather(incident.id, rung, number, evidence_at, app)
         decision = decide(facts)
         text = f"{'run' if decision.acts else 'hold'} {rung.run}: {decision.reason}"
         gates = {gate.gate: f"{gate.reason or 'open'}; {gate.detail}" for gate in decision.gates}
-        app.note(incident.id, f"decided {number}", EntryKind.DECIDED, text, gates=gates)
+        app.note(incident.id, f"decided {label}", EntryKind.DECIDED, text, gates=gates)
         return decision
 
-    return flow.step(f"decide {number}", weigh, Decision)
+    return flow.step(f"decide {label}", weigh, Decision)
 
 
 def _gather(
@@ -43,13 +53,15 @@ def _gather(
     incident = app.present(incident_id)
     limits, rule = app.configuration.limits, incident.rule
     since, now = evidence_at or incident.breached_at, app.clock()
+    approval = app.controls.approval(attempt_token(incident.id, number))
     presence = _presence(incident, app)
     history = _history(incident, now, app)
     return Facts(
         now=now,
         incident=incident,
         rung=rung,
-        evidence_at=since,
+        # A person who approves has looked: that is evidence as fresh as any.
+        evidence_at=max(since, approval.at) if approval and approval.approved else since,
         presence=presence,
         healthy_again=app.read(incident, since).shows_health(rung.verify.healthy_for, now),
         others=_attempts_of_others(incident, now, app),
@@ -66,6 +78,7 @@ def _gather(
                 and now - each.opened_at < limits.correlated.within
             }
         ),
+        approval=approval,
         halt=app.controls.halt(),
         windows=tuple(_open_windows(incident, now, app)),
         fleet_refusal=_fleet_refusal(incident, rung, number, presence, app),

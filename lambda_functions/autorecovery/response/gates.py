@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from autorecovery.config import Limits
-from autorecovery.models.controls import Halt
+from autorecovery.models.controls import Approval, Halt
 from autorecovery.models.durations import write_duration
 from autorecovery.models.incident import Attempt, Decision, GateResult, Incident
 from autorecovery.models.reason import Autonomy, Reason
@@ -36,6 +36,8 @@ class Facts:
     """How often this rule was broken here within the window of flapping, this time too."""
     fellows: int
     """On how many targets this rule was broken within the window of correlation, this one too."""
+    approval: Approval | None
+    """What a person said to this very attempt."""
     halt: Halt | None
     windows: tuple[tuple[str, datetime], ...]
     """Open maintenance windows that concern this: name and end."""
@@ -157,12 +159,15 @@ def opted_in(facts: Facts) -> GateResult:
 
 def autonomy(facts: Facts) -> GateResult:
     """Hold where the rule may not act by itself."""
-    rule = facts.incident.rule
+    rule, said = facts.incident.rule, facts.approval
     level = rule.autonomy if rule else Autonomy.OBSERVE
-    reason = Reason.AUTONOMY_ASK if level is Autonomy.ASK else Reason.AUTONOMY_OBSERVE
-    return _result(
-        "autonomy", reason, holds=level is not Autonomy.AUTO, detail=f"autonomy: {level}"
-    )
+    detail = f"autonomy: {level}"
+    if level is Autonomy.OBSERVE:
+        return _result("autonomy", Reason.AUTONOMY_OBSERVE, holds=True, detail=detail)
+    if level is Autonomy.ASK and said is not None:
+        detail = f"{'approved' if said.approved else 'denied'} by {said.by}"
+        return _result("autonomy", Reason.DENIED, holds=not said.approved, detail=detail)
+    return _result("autonomy", Reason.AUTONOMY_ASK, holds=level is Autonomy.ASK, detail=detail)
 
 
 def cooldown(facts: Facts) -> GateResult:

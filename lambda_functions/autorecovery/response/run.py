@@ -5,12 +5,15 @@ The function reads like the runbook a person would follow. It is replayed from t
 resumes, so only what happens inside steps may look at the clock, a store or the world.
 """
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from datetime import datetime
 
-from autorecovery.models.incident import Attempt, CommandState, Ending, Incident
+from autorecovery.models.incident import Attempt, CommandState, Decision, Ending, Incident
 from autorecovery.models.reason import Reason, Verdict
+from autorecovery.models.rule import Rung
 from autorecovery.ports import Workflow
 from autorecovery.response.announce import announce
+from autorecovery.response.ask import ask
 from autorecovery.response.budget import give_back, reserve
 from autorecovery.response.choose import choose
 from autorecovery.response.finish import finish
@@ -18,9 +21,6 @@ from autorecovery.response.recover import recover
 from autorecovery.response.stage import Response
 from autorecovery.response.verify import verify
 from autorecovery.response.vigil import keep_watch
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
@@ -35,10 +35,7 @@ def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
     attempts: tuple[Attempt, ...] = ()
     failed_at: datetime | None = None
     for number, rung in enumerate(rule.recover, start=1):
-        decision = choose(incident, rung, number, failed_at, flow, app)
-        if not decision.acts:
-            return finish(incident, decision.reason, attempts, decision, flow, app)
-        decision = reserve(incident, rung, number, decision, flow, app)
+        decision = _permission(incident, rung, number, failed_at, flow, app)
         if not decision.acts:
             return finish(incident, decision.reason, attempts, decision, flow, app)
         attempt = recover(incident, rung, number, flow, app)
@@ -50,6 +47,24 @@ def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
             return finish(incident, reason, attempts, None, flow, app)
         failed_at = attempt.judgement.at if attempt.judgement else None
     return finish(incident, Reason.LADDER_EXHAUSTED, attempts, None, flow, app)
+
+
+def _permission(
+    incident: Incident,
+    rung: Rung,
+    number: int,
+    failed_at: datetime | None,
+    flow: Workflow,
+    app: Response,
+) -> Decision:
+    """Return the decision on a rung: chosen, approved where the rule asks, and its budget taken."""
+    decision = choose(incident, rung, number, failed_at, flow, app)
+    if decision.asks:
+        over = ask(incident, rung, number, flow, app)
+        if over:
+            return replace(decision, reason=over)
+        decision = choose(incident, rung, number, failed_at, flow, app, again=True)
+    return reserve(incident, rung, number, decision, flow, app) if decision.acts else decision
 
 
 def _await_recovery_level(incident: Incident, flow: Workflow, app: Response) -> Reason | None:

@@ -103,7 +103,8 @@ def _look(incident: Incident, label: str, since: datetime, reminders: int, app: 
     due = reminders_due(waits, waited)
     if over is None and due > reminders:
         # After a long silence of ours one reminder makes up for all that were missed.
-        _remind(present, f"{label} reminder {due}", proof, now, app)
+        if not _is_acknowledged(present, app):
+            _remind(present, f"{label} reminder {due}", proof, now, app)
         reminders = due
     until_next = next_reminder(waits, due) - waited
     pause = min(pause_after(waited), max(until_next, FIRST_PAUSE))
@@ -113,6 +114,12 @@ def _look(incident: Incident, label: str, since: datetime, reminders: int, app: 
 def _remind(incident: Incident, key: str, proof: str, now: datetime, app: Response) -> None:
     app.tell(compose.reminder(incident, proof, now), key)
     app.note(incident.id, key, EntryKind.REMINDED, f"still open: {proof}")
+
+
+def _is_acknowledged(incident: Incident, app: Response) -> bool:
+    """Return whether somebody said that they are on it: they need no reminding."""
+    story = app.incidents.timeline(incident.id)
+    return any(entry.kind is EntryKind.ACKNOWLEDGED for entry in story)
 
 
 def _last_signal_is_healthy(incident: Incident, app: Response) -> bool:
