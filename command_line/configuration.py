@@ -1,5 +1,6 @@
 """`validate` and `config`: is the configuration right, and where does each value come from."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def validate(path: Path, variables: Mapping[str, str], *, as_json: bool) -> None
             print_json({"valid": False, "problems": problems})
         raise Failure(ExitCode.CONFIG_INVALID, str(error)) from error
     rules = resolved.configuration.rules
+    if not rules:
+        sys.stderr.write(f"{path}: it has no rules: nothing is watched\n")
     acting = [name for name, rule in rules.items() if rule.recover and rule.autonomy == "auto"]
     if as_json:
         print_json({"valid": True, "rules": len(rules), "acting": acting})

@@ -35,8 +35,9 @@ def send(event: Path, config: Path, variables: Mapping[str, str], *, as_json: bo
             f" {incident.reason}"
         )
     print_lines(
+        f"the clock stood at {app.clock():%Y-%m-%d %H:%M:%S} UTC, the event's own time",
         f"{outcome.signals} signals, {outcome.rejected} rejected, {outcome.ignored} ignored,"
-        f" {len(outcome.incidents)} incidents"
+        f" {len(outcome.incidents)} incidents",
     )
 
 

@@ -14,7 +14,8 @@ from autorecovery.adapters.simulated.workflow import live
 from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
-from autorecovery.errors import StoreError
+from autorecovery.bootstrap.response import response
+from autorecovery.errors import ConfigurationError, StoreError
 from autorecovery.models.incident import Attempt
 from tests.fakes import RecordingStarter
 from tests.integration import aws
@@ -180,3 +181,10 @@ def test_what_lambda_does_not_take_may_be_delivered_again(operation: str, act: A
     unreachable.meta.events.register("before-call.lambda", fail)
     with pytest.raises(StoreError, match="https://lambda"):
         act(DurableResponses(unreachable, "arn:responder:live"))
+
+
+def test_no_response_runs_for_real_in_a_dry_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTORECOVERY_DRY_RUN", "true")
+    response.cache_clear()
+    with pytest.raises(ConfigurationError, match="AUTORECOVERY_DRY_RUN"):
+        response()

@@ -1,5 +1,6 @@
 """Fresh measurements from CloudWatch: only whole periods, only after the moment asked for."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,6 +54,35 @@ def query(period: int = 60) -> dict[str, Any]:
         "EndTime": NOON + 10 * MINUTE,
         "ScanBy": "TimestampAscending",
     }
+
+
+DISKS = MetricOrigin("CWAgent", "disk_used_percent", METRIC.dimensions, "Maximum", 60, many=True)
+
+
+def asked_for(origin: MetricOrigin) -> dict[str, Any]:
+    """Return the one query by which this origin is read."""
+    seen: list[dict[str, Any]] = []
+    with aws.answering("cloudwatch") as (client, stubber):
+        stubber.add_response("get_metric_data", results())
+        client.meta.events.register(
+            "provide-client-params.cloudwatch", lambda params, **_: seen.append(params)
+        )
+        reader(client).datapoints(origin, NOON)
+    found: dict[str, Any] = seen[0]["MetricDataQueries"][0]
+    return found
+
+
+def test_series_that_share_an_instance_are_read_as_one_as_their_alarm_does() -> None:
+    instance = METRIC.dimensions[0][1]
+    assert asked_for(DISKS)["Expression"] == (
+        f'SELECT MAX("disk_used_percent") FROM "CWAgent" WHERE "InstanceId" = \'{instance}\''
+    )
+
+
+@pytest.mark.parametrize("word", ["a'b", 'a"b', "a\\b"])
+def test_no_word_of_an_event_becomes_part_of_a_query(word: str) -> None:
+    hostile = replace(DISKS, dimensions=(("InstanceId", word),))
+    assert "Expression" not in asked_for(hostile)
 
 
 def test_the_metric_is_asked_for_as_the_alarm_reads_it() -> None:

@@ -58,10 +58,10 @@ def test_of_very_many_breaches_the_newest_are_remembered_and_few_are_shown() -> 
 
 
 def test_lines_that_name_another_machine_do_not_count_with_honest_ones() -> None:
-    (found,) = correlate([breach(1), breach(2, claimed="web-2")])
-    assert [sighting.id for sighting in found.sightings] == ["id-1"]
-    (alone,) = correlate([breach(2, claimed="web-2")])
-    assert alone.signal.claimed_identity == "web-2"
+    honest, forged = correlate([breach(1), breach(2, claimed="web-2")])
+    assert [sighting.id for sighting in honest.sightings] == ["id-1"]
+    assert [sighting.id for sighting in forged.sightings] == ["id-2"]
+    assert honest.key != forged.key
 
 
 SUSTAINED = {**CPU, "sustained": "3 within 5m"}

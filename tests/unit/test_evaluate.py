@@ -96,7 +96,7 @@ def test_a_value_is_held_against_the_limits_of_its_metric(
     [
         (signal(SignalKind.STATE, "x", state="stopped"), [("stopped", Level.CRITICAL)], []),
         (signal(SignalKind.STATE, "x", state="spot-interruption"), [("spot", Level.WARNING)], []),
-        (signal(SignalKind.STATE, "x", state="running"), [], ["stopped", "spot"]),
+        (signal(SignalKind.STATE, "x", state="running"), [], ["stopped"]),
         (signal(SignalKind.STATE, "x", state="pending"), [], []),
         (signal(SignalKind.LOG, "/shop", rule="errors"), [("errors", Level.WARNING)], []),
         (signal(SignalKind.LOG, "/shop", rule="cpu"), [], []),
@@ -141,10 +141,17 @@ def test_states_and_lines_break_the_rules_that_speak_of_them(
             [],
         ),
         (
-            cpu_alarm(origin=MetricOrigin("AutoRecovery/shop", "free")),
+            cpu_alarm(origin=MetricOrigin("AutoRecovery/shop", "free"), falls_below=True),
             [("free", Level.WARNING)],
             [],
         ),
+        # An alarm that rings when the fleet is idle says nothing of overload, nor vice versa.
+        (
+            cpu_alarm(origin=MetricOrigin("AutoRecovery/shop", "free")),
+            [("unruled:any", Level.WARNING)],
+            [],
+        ),
+        (cpu_alarm(threshold=99, falls_below=True), [("unruled:any", Level.WARNING)], []),
         (cpu_alarm(origin=EventOrigin("composite")), [("unruled:any", Level.WARNING)], []),
     ],
 )

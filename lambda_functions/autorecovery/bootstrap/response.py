@@ -11,11 +11,12 @@ from autorecovery.adapters.aws.metrics import CloudWatchReader
 from autorecovery.adapters.aws.notices import SnsNoticeboard
 from autorecovery.adapters.aws.targets import Ec2Directory
 from autorecovery.bootstrap.shared import configuration, scripts, utc_now
+from autorecovery.errors import ConfigurationError
 from autorecovery.models.incident import Entry
 from autorecovery.notices.text import Wording, sns_message, subject_line
 from autorecovery.observability import logger, report_entry
 from autorecovery.response.stage import Response
-from autorecovery.settings import ResponseSettings, environment
+from autorecovery.settings import ResponseSettings, environment, is_dry_run
 
 
 class _ReportedIncidents(DynamoDbIncidentLog):
@@ -33,7 +34,13 @@ _log = cache(logger)
 
 @cache
 def response() -> Response:
-    """Return the application of `incident_responder`."""
+    """Return the application of `incident_responder`.
+
+    Refused in a dry run, in which triage lives the responses itself: nobody who sets the variable
+    expects scripts to run.
+    """
+    if is_dry_run(environment()):
+        raise ConfigurationError("AUTORECOVERY_DRY_RUN is set: no response runs for real")
     settings = ResponseSettings.from_environment(environment())
     targets = configuration().targets
     dynamodb, words = clients.dynamodb(), Wording.of(configuration())

@@ -36,8 +36,14 @@ class Breach:
 
     @property
     def rule_name(self) -> str:
-        """Return the rule's name, or a stand-in made of the alarm's name."""
-        return self.rule.name if self.rule else f"{UNRULED}:{self.signal.name}"
+        """Return the rule's name, or a stand-in made of the alarm's name.
+
+        Lines that name another machine are an incident of their own: they neither count towards the
+        honest machine's, nor keep it from being recovered.
+        """
+        if self.rule is None:
+            return f"{UNRULED}:{self.signal.name}"
+        return f"{self.rule.name} (identity)" if self.signal.claimed_identity else self.rule.name
 
     @property
     def key(self) -> tuple[str, str]:

@@ -257,6 +257,11 @@ class StateCondition(Schema):
     ]
     level: Literal[Level.WARNING, Level.CRITICAL] = Level.CRITICAL
 
+    @property
+    def is_about_running(self) -> bool:
+        """Return whether an instance that runs again undoes it, as it undoes no interruption."""
+        return self.state in ("stopped", "stopping")
+
 
 class AbsenceCondition(Schema):
     """A metric that stops coming."""

@@ -67,6 +67,8 @@ class MetricOrigin:
     dimensions: tuple[tuple[str, str], ...] = ()
     statistic: str = "Average"
     period_seconds: int = 60
+    many: bool = False
+    """Several series share these dimensions and are read as one: those of every mount, say."""
     kind: Literal["metric"] = "metric"
 
 

@@ -8,7 +8,7 @@ from autorecovery.models.incident import Attempt, CommandState, Decision, Incide
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Autonomy, Level, Reason
 from autorecovery.models.rule import LogCondition, MetricCondition, Rung
-from autorecovery.models.signal import TYPED, SignalKind
+from autorecovery.models.signal import TYPED, EventOrigin, SignalKind
 
 SHAPES = {Level.INFO: "●", Level.WARNING: "▲", Level.ERROR: "■", Level.CRITICAL: "◆"}
 """Levels are told by word and shape, never by colour alone."""
@@ -107,12 +107,13 @@ def what_is_wrong(incident: Incident) -> str:
 
 def _trouble(incident: Incident) -> str:
     signal, when = incident.signal, incident.rule.when if incident.rule else None
-    if isinstance(when, MetricCondition):
+    rang = signal.kind is SignalKind.ALARM
+    if isinstance(when, MetricCondition) and not (rang and isinstance(signal.origin, EventOrigin)):
         return _against_limit(when, incident)
     if isinstance(when, LogCondition):
         times = f"{when.count.count} times within {write_duration(when.count.window)}"
         return f"{incident.rule_name}, seen {times}"
-    if signal.kind is SignalKind.ALARM:
+    if rang:
         return f"alarm {_one_line(signal.name)[:80]} is in {signal.state}"
     return signal.state or signal.name
 

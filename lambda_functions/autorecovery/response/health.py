@@ -11,7 +11,7 @@ from autorecovery.config import Configuration, Fields
 from autorecovery.models.incident import Incident
 from autorecovery.models.reason import Verdict
 from autorecovery.models.rule import Frequency, LogCondition, MetricCondition, StateCondition
-from autorecovery.models.signal import LogOrigin, MetricOrigin, Origin, TargetKind
+from autorecovery.models.signal import LogOrigin, MetricOrigin, Origin, SignalKind, TargetKind
 from autorecovery.ports import Datapoint, LogLine, MetricReader
 from autorecovery.records import matches_line, values_in_line
 
@@ -121,11 +121,15 @@ def origin_to_read(incident: Incident, configuration: Configuration) -> Origin:
         return origin
     when = incident.rule.when if incident.rule else None
     instance = (("InstanceId", incident.target.name),)
+    if incident.signal.kind is SignalKind.ALARM:
+        return origin  # of a computed series: only the alarm itself can say that it is over
     if incident.target.kind is TargetKind.INSTANCE and isinstance(when, MetricCondition):
         namespace = configuration.namespace_of(when.metric, when.namespace)
         dimensions = tuple(sorted({**dict(instance), **when.dimensions}.items()))
         period = round(when.period.total_seconds())
-        return MetricOrigin(namespace, when.metric, dimensions, when.statistic, period)
+        # An agent's series have dimensions of their own beside the instance.
+        many = namespace not in ("AWS/EC2", configuration.metrics_namespace)
+        return MetricOrigin(namespace, when.metric, dimensions, when.statistic, period, many)
     if incident.target.kind is TargetKind.INSTANCE and _is_about_running(when):
         return MetricOrigin("AWS/EC2", "StatusCheckFailed", instance, "Maximum", 60)
     return origin
@@ -136,7 +140,7 @@ def _is_about_running(when: object) -> bool:
 
     A Spot interruption or a Health event is not undone by a machine that still answers.
     """
-    return isinstance(when, StateCondition) and when.state in ("stopped", "stopping")
+    return isinstance(when, StateCondition) and when.is_about_running
 
 
 def _assessment_of_values(incident: Incident) -> Callable[[float], Health] | None:

@@ -16,7 +16,7 @@ KEPT_EVIDENCE = 5
 def correlate(breaches: Iterable[Breach]) -> list[Breach]:
     """Return one breach per rule and target: the newest of the worst, with all the sightings.
 
-    Lines that name another machine than their stream count only among themselves.
+    Lines that name another machine than their stream have a key of their own: see Breach.rule_name.
     """
     groups: dict[tuple[str, str], list[Breach]] = {}
     for breach in breaches:
@@ -25,7 +25,6 @@ def correlate(breaches: Iterable[Breach]) -> list[Breach]:
 
 
 def _merge(group: Sequence[Breach]) -> Breach:
-    group = [breach for breach in group if not breach.signal.claimed_identity] or group
     worst = max(group, key=lambda breach: (breach.level.rank, breach.signal.at))
     sightings = [sighting for breach in group for sighting in breach.sightings]
     newest = sorted(sightings, key=lambda s: (s.at, s.id), reverse=True)[:MOST_COUNTED]

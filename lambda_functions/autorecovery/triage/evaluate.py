@@ -63,7 +63,7 @@ def _assess_state(signal: Signal, configuration: Configuration, found: Assessmen
             continue
         if rule.when.state == signal.state:
             found.breaches.append(_breach(rule, rule.when.level, signal))
-        elif signal.state == RUNNING:
+        elif signal.state == RUNNING and rule.when.is_about_running:
             found.recoveries.append((rule.name, signal))
 
 
@@ -107,6 +107,7 @@ def _matches(rule: Rule, signal: Signal, configuration: Configuration) -> bool:
         return False
     return (
         when.metric == origin.metric
+        and signal.falls_below == (when.direction == "below")
         and configuration.namespace_of(when.metric, when.namespace) == origin.namespace
         and set(when.dimensions.items()) <= set(origin.dimensions)
         and (not when.instances or signal.target.name in when.instances)

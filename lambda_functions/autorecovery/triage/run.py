@@ -26,8 +26,9 @@ from autorecovery.triage.evaluate import assess
 from autorecovery.triage.outcome import Outcome, Touched
 from autorecovery.triage.parsing import Findings, Watch, excerpt, fingerprint, parse
 
-UNREADABLE = Target(TargetKind.RESOURCE, "unreadable events")
-"""All events of unknown shape are one incident: people are told once, and each event is kept."""
+SORTS = 16
+"""Events nobody understands are sorted by what is strange about them, into so many incidents at
+most: people hear of each sort once, and thousands of shapes raise no thousands of notices."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +270,7 @@ def _strangers(findings: Findings, now: datetime) -> list[Breach]:
         signal = Signal(
             id=fingerprint("stranger", why, excerpt(event)),
             kind=SignalKind.STATE,
-            target=UNREADABLE,
+            target=_sort_of(why),
             name="unreadable event",
             at=now,
             origin=EventOrigin("triage"),
@@ -278,3 +279,8 @@ def _strangers(findings: Findings, now: datetime) -> list[Breach]:
         sighting = Sighting(signal.id, now, Level.WARNING)
         breaches.append(Breach(None, Level.WARNING, signal, (sighting,), (signal.evidence,)))
     return breaches
+
+
+def _sort_of(why: str) -> Target:
+    sort = int(fingerprint("sort", why), 16) % SORTS + 1
+    return Target(TargetKind.RESOURCE, f"unreadable events, sort {sort}")

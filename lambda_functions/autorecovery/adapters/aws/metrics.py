@@ -42,18 +42,7 @@ class CloudWatchReader:
         if since >= now:
             return []
         start = datetime.fromtimestamp(since.timestamp() // period * period, UTC)
-        query: Any = {
-            "Id": "m1",
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": origin.namespace,
-                    "MetricName": origin.metric,
-                    "Dimensions": [{"Name": k, "Value": v} for k, v in origin.dimensions],
-                },
-                "Period": period,
-                "Stat": origin.statistic,
-            },
-        }
+        query = _query(origin)
         with reading("GetMetricData"):
             pages = self._metrics.get_paginator("get_metric_data").paginate(
                 MetricDataQueries=[query], StartTime=start, EndTime=now, ScanBy="TimestampAscending"
@@ -88,3 +77,37 @@ def _newest(pages: Iterable[Any]) -> Sequence[LogLine]:
         LogLine(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"])
         for event in newest
     ]
+
+
+_AGGREGATES = {
+    "Average": "AVG", "Sum": "SUM", "Minimum": "MIN", "Maximum": "MAX", "SampleCount": "COUNT",
+}  # fmt: skip
+
+
+def _query(origin: MetricOrigin) -> Any:
+    """Return the query of one series, or of many read as one, as their alarm reads them."""
+    words = (
+        origin.namespace,
+        origin.metric,
+        *(word for pair in origin.dimensions for word in pair),
+    )
+    quotable = not any(mark in word for word in words for mark in "\"'\\")
+    if origin.many and quotable and origin.statistic in _AGGREGATES:
+        chosen = " AND ".join(f"\"{name}\" = '{value}'" for name, value in origin.dimensions)
+        select = (
+            f'SELECT {_AGGREGATES[origin.statistic]}("{origin.metric}") FROM "{origin.namespace}"'
+        )
+        where = f" WHERE {chosen}" if chosen else ""
+        return {"Id": "m1", "Expression": f"{select}{where}", "Period": origin.period_seconds}
+    return {
+        "Id": "m1",
+        "MetricStat": {
+            "Metric": {
+                "Namespace": origin.namespace,
+                "MetricName": origin.metric,
+                "Dimensions": [{"Name": k, "Value": v} for k, v in origin.dimensions],
+            },
+            "Period": origin.period_seconds,
+            "Stat": origin.statistic,
+        },
+    }

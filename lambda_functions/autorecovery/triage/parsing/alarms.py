@@ -61,6 +61,8 @@ class _Alarm(NamedTuple):
     origin: Origin | None
     contributor: Mapping[str, str]
     grouped: bool
+    computed: bool
+    """What it watches is computed: a formula, or a band. The metrics in it are not its value."""
     muted: bool
 
 
@@ -81,6 +83,7 @@ def read_sns_alarm(message: Mapping[str, Any], parser: Parser) -> None:
             origin=_sns_origin(trigger),
             contributor=_contributor(message),
             grouped=_is_grouped(_dicts(trigger.get("Metrics")), "Expression"),
+            computed=_is_computed(_dicts(trigger.get("Metrics")), "Expression"),
             muted=False,  # a muted alarm publishes nothing; EventBridge alone keeps telling
         ),
         message,
@@ -108,6 +111,7 @@ def read_alarm_detail(
             origin=_configured_origin(configuration),
             contributor=_contributor(detail),
             grouped=_is_grouped(_dicts(configuration.get("metrics")), "expression"),
+            computed=_is_computed(_dicts(configuration.get("metrics")), "expression"),
             muted="muteDetail" in detail or "actionsSuppressedBy" in state,
         ),
         detail,
@@ -134,11 +138,13 @@ def _signal(alarm: _Alarm) -> Signal:
     ours = ALARM_MARKER.search(alarm.description)
     dimensions = dict(alarm.origin.dimensions) if isinstance(alarm.origin, MetricOrigin) else {}
     origin = alarm.origin or EventOrigin("cloudwatch-alarm")
+    if alarm.computed:
+        origin = EventOrigin("cloudwatch-alarm")
     if isinstance(origin, MetricOrigin) and alarm.contributor:
         merged = {**dimensions, **alarm.contributor}
         origin = MetricOrigin(
             origin.namespace, origin.metric, tuple(sorted(merged.items())), origin.statistic,
-            origin.period_seconds,
+            origin.period_seconds, origin.many,
         )  # fmt: skip
     identity = alarm.arn or alarm.name
     series = [f"{key}={value}" for key, value in sorted(alarm.contributor.items())]
@@ -258,13 +264,18 @@ def _grouped_origin(queries: list[dict[str, Any]], key: str, period: str) -> Ori
         if found := re.search(_INSIGHTS, _text(query, key)):
             statistic = _STATISTICS[found["stat"].upper()]
             return MetricOrigin(
-                found["namespace"], found["metric"], (), statistic, _period(query.get(period))
+                found["namespace"], found["metric"], (), statistic, _period(query.get(period)), True
             )
     return None
 
 
 def _is_grouped(queries: list[dict[str, Any]], key: str) -> bool:
     return any(re.search(_INSIGHTS, _text(query, key)) for query in queries)
+
+
+def _is_computed(queries: list[dict[str, Any]], key: str) -> bool:
+    expressions = [_text(query, key) for query in queries]
+    return any(text and not re.search(_INSIGHTS, text) for text in expressions)
 
 
 def _only(queries: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
