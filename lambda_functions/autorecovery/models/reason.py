@@ -54,10 +54,8 @@ class Reason(StrEnum):
     HEALTHY_SIGNAL = "healthy signal"
     ALREADY_HANDLED = "this very signal was handled before"
     RESPONSE_RESTARTED = "response had not started; started now"
-    NOT_YET_SUSTAINED = "not yet sustained"
     NO_RULE = "no rule for this"
     NOTHING_TO_RUN = "the rule has nothing to run"
-    BELOW_RECOVERY_LEVEL = "below the level at which recovery starts"
     # gates
     ALL_GATES_OPEN = "nothing speaks against it"
     STALE_EVENT = "the signal is too old to act on"
@@ -72,7 +70,6 @@ class Reason(StrEnum):
     CORRELATED = "the same trouble on many machines at once is not one machine's trouble"
     DENIED = "a person said no"
     APPROVAL_EXPIRED = "nobody approved in time"
-    SCRIPT_DEMOTED = "the script has failed too often to act by itself"
     ATTEMPTS_SPENT = "tried often enough"
     FLAPPING = "it comes and goes"
     HOST_BUSY = "this machine is being recovered already"
@@ -80,7 +77,6 @@ class Reason(StrEnum):
     FLEET_SPENT = "as many machines as allowed were recovered lately"
     UNREACHABLE = "the machine cannot be reached"
     AGENT_TOO_OLD = "the machine's agent is too old to pass parameters safely"
-    NO_WAY_TO_RUN = "there is no way to run a script on this target"
     # response
     LADDER_EXHAUSTED = "every rung was tried"
     UNCLEAR_OUTCOME = "the outcome is unclear"
