@@ -63,6 +63,7 @@ package: $(BIN)/.everything ## The exact Lambda asset, in build/lambda/ (HOST=1:
 
 synth: $(BIN)/.everything ## The CloudFormation template, in cdk.out/
 	@$(BIN)/python -m infra.cli synth
+	@echo "the template: cdk.out/AutoRecovery.template.json" >&2
 
 diff: $(BIN)/.everything ## What a deploy would change
 	@$(BIN)/python -m infra.cli diff
