@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from autorecovery.models.controls import Approval, DeclaredWindow, Demotion, Halt
+    from autorecovery.models.controls import Approval, DeclaredWindow, Halt
     from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
     from autorecovery.models.incident import (
         Attempt,
@@ -286,12 +286,3 @@ class Controls(Protocol):
 
     def approval(self, attempt: str) -> Approval | None:
         """Return the decision on an attempt, if a person made one."""
-
-    def demote(self, demotion: Demotion) -> bool:
-        """Take a script's right to act by itself; return whether that was news."""
-
-    def promote(self, script: str, rule_name: str) -> bool:
-        """Give it back; return whether it was gone."""
-
-    def demotions(self) -> Sequence[Demotion]:
-        """Return every demotion that stands."""

@@ -12,7 +12,7 @@ from autorecovery.adapters.aws.controls import DynamoDbControls
 from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.errors import StoreError
-from autorecovery.models.controls import Approval, DeclaredWindow, Demotion, Halt
+from autorecovery.models.controls import Approval, DeclaredWindow, Halt
 from autorecovery.models.fleet import FleetAllowance, Lease
 from autorecovery.models.limits import MaintenanceWindow
 from autorecovery.models.reason import Reason
@@ -69,16 +69,6 @@ def test_the_first_decision_stands_and_the_second_is_told_who_was_first(store: S
     assert store.approve(second) == first
     assert store.approval("inc-1-r1") == first
     assert store.approval("inc-1-r2") is None
-
-
-def test_a_script_is_demoted_once_for_a_rule_and_promoted_by_a_person(store: Store) -> None:
-    demotion = Demotion("restart_service", "cpu", "2 of 9 verified", START)
-    assert store.demote(demotion)
-    assert not store.demote(Demotion("restart_service", "cpu", "again", START))
-    assert list(store.demotions()) == [demotion]
-    assert store.promote("restart_service", "cpu")
-    assert not store.promote("restart_service", "cpu")
-    assert list(store.demotions()) == []
 
 
 def test_the_book_gives_refuses_and_takes_back(store: Store) -> None:

@@ -11,6 +11,7 @@ from autorecovery.models.incident import Incident
 from autorecovery.models.reason import Verdict
 from autorecovery.models.rule import Rule
 from autorecovery.models.signal import (
+    TYPED,
     EventOrigin,
     LogOrigin,
     MetricOrigin,
@@ -281,3 +282,32 @@ def test_a_log_that_fell_silent_proves_nothing() -> None:
 def test_samples_in_words(values: tuple[float, ...], words: str) -> None:
     samples = [Sample(START, value, Health.HEALTHY) for value in values]
     assert describe_samples(samples) == words
+
+
+# Where to read again
+
+TYPED_READING = signal(TYPED)
+RANG = signal(EventOrigin("cloudwatch-alarm"), kind=SignalKind.ALARM, state="ALARM")
+
+
+def test_a_computed_alarm_is_never_read_by_the_raw_metric_of_its_rule() -> None:
+    computed = incident(rule(), RANG)
+    assert origin_to_read(computed, Configuration()) == RANG.origin
+    assert not can_be_read(computed, Configuration())
+
+
+@pytest.mark.parametrize(
+    ("metric", "namespace", "many"),
+    [
+        ("CPUUtilization", "AWS/EC2", False),
+        ("disk_used_percent", "CWAgent", True),
+        ("queue_depth", "AutoRecovery/autorecovery", False),
+    ],
+)
+def test_a_typed_value_is_read_again_by_its_metric_an_agents_series_as_one(
+    metric: str, namespace: str, many: bool
+) -> None:
+    typed = incident(rule(when={"metric": metric, "critical": 95}), TYPED_READING)
+    origin = origin_to_read(typed, Configuration())
+    assert isinstance(origin, MetricOrigin)
+    assert (origin.namespace, origin.many) == (namespace, many)

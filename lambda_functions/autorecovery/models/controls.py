@@ -1,4 +1,4 @@
-"""What people tell the system while it runs: halt, maintenance, approvals, promotions."""
+"""What people tell the system while it runs: halt, maintenance, approvals."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,16 +22,6 @@ class Approval:
     attempt: str
     approved: bool
     by: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Demotion:
-    """A script that may not act by itself for a rule, until a person promotes it again."""
-
-    script: str
-    rule_name: str
-    why: str
     at: datetime
 
 

@@ -1,6 +1,6 @@
 """What people said while the system runs, and the fleet's book, in the incident table:
 
-control             halt · window#<name> · demotion#<script>|<rule>
+control             halt · window#<name>
 approval#<attempt>  decision
 fleet#<group>       ledger, with a version that every change must have seen
 """
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from autorecovery.adapters.aws.errors import storing
 from autorecovery.errors import StoreError
-from autorecovery.models.controls import Approval, DeclaredWindow, Demotion, Halt
+from autorecovery.models.controls import Approval, DeclaredWindow, Halt
 from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
 from autorecovery.models.reason import Reason
 from autorecovery.models.wire import decode, encode
@@ -66,19 +66,6 @@ class DynamoDbControls:
     def approval(self, attempt: str) -> Approval | None:
         """See Controls.approval."""
         return self._get(f"approval#{attempt}", "decision", Approval)
-
-    def demote(self, demotion: Demotion) -> bool:
-        """See Controls.demote."""
-        sk = f"demotion#{demotion.script}|{demotion.rule_name}"
-        return self._put("control", sk, encode(demotion, Demotion), new=True)
-
-    def promote(self, script: str, rule_name: str) -> bool:
-        """See Controls.promote."""
-        return self._remove("control", f"demotion#{script}|{rule_name}")
-
-    def demotions(self) -> Sequence[Demotion]:
-        """See Controls.demotions."""
-        return self._all("demotion#", Demotion)
 
     def reserve(
         self, group: str, lease: Lease, allowed: FleetAllowance, now: datetime

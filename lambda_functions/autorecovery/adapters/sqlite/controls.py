@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from autorecovery.adapters.sqlite.database import Database
-from autorecovery.models.controls import Approval, DeclaredWindow, Demotion, Halt
+from autorecovery.models.controls import Approval, DeclaredWindow, Halt
 from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
 from autorecovery.models.reason import Reason
 from autorecovery.models.wire import decode, encode
@@ -57,19 +57,6 @@ class SqliteControls:
     def approval(self, attempt: str) -> Approval | None:
         """See Controls.approval."""
         return self._get("approval", attempt, Approval)
-
-    def demote(self, demotion: Demotion) -> bool:
-        """See Controls.demote."""
-        name = f"{demotion.script}|{demotion.rule_name}"
-        return self._put_new("demotion", name, demotion, Demotion)
-
-    def promote(self, script: str, rule_name: str) -> bool:
-        """See Controls.promote."""
-        return self._remove("demotion", f"{script}|{rule_name}")
-
-    def demotions(self) -> Sequence[Demotion]:
-        """See Controls.demotions."""
-        return self._all("demotion", Demotion)
 
     def reserve(
         self, group: str, lease: Lease, allowed: FleetAllowance, now: datetime
