@@ -179,6 +179,29 @@ def close(incident: Wanted, stack: Stack = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def recover(
+    wanted: Annotated[
+        str, typer.Argument(metavar="INCIDENT|TARGET", help="An open incident, or a machine.")
+    ],
+    rule: Annotated[
+        str | None, typer.Argument(help="For a machine: the rule whose ladder is climbed.")
+    ] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Have a ladder climbed now, through the same gates.
+
+    `recover INCIDENT` climbs an open incident's ladder from its first rung, as after a hand-over;
+    `recover TARGET RULE` opens an incident by hand. Your word counts as the approval of the first
+    rung, whatever the rule's autonomy. `explain` tells what came of it.
+    """
+    from command_line import answers
+
+    answers.recover(wanted, rule, stack, os.environ, config, as_json=as_json)
+
+
+@app.command()
 def halt(
     why: Annotated[str, typer.Option("--why", help="For those who wonder.")] = "no reason given",
     stack: Stack = None,

@@ -1,6 +1,7 @@
 """Where the command reads from: a deployed stack's table, or this machine's own database."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from autorecovery.models.incident import Incident
@@ -15,9 +16,11 @@ SEARCHED = 1000
 """Newest incidents among which a shortened id is looked for."""
 
 
-def incident_log(stack: str | None, variables: Mapping[str, str]) -> "IncidentLog":
-    """Return the memory of incidents, of a stack or of this machine."""
-    return _deployed(stack) if stack else _local(variables)
+def incident_log(
+    stack: str | None, variables: Mapping[str, str], *, create: bool = False
+) -> "IncidentLog":
+    """Return the memory of incidents, of a stack or of this machine; `create` begins one here."""
+    return _deployed(stack) if stack else _local(variables, create=create)
 
 
 def find(wanted: str, log: "IncidentLog") -> Incident:
@@ -52,22 +55,37 @@ def controls(stack: str | None, variables: Mapping[str, str]) -> "Controls":
     return SqliteControls(_database(variables, create=True))
 
 
-def responses(stack: str | None) -> "ResponseStarter":
-    """Return what wakes a response: on AWS its callback; on this machine it soon looks itself."""
+def responses(stack: str | None, variables: Mapping[str, str]) -> "ResponseStarter":
+    """Return what starts and wakes responses: on AWS the deployed function, here a mailbox."""
     if stack:
         from autorecovery.adapters.aws import clients
         from autorecovery.adapters.aws.responses import DurableResponses
 
-        return DurableResponses(clients.lambda_(), function="")
-    from autorecovery.dry_run import Nobody
+        return DurableResponses(clients.lambda_(), *_outputs(stack, "IncidentResponderArn"))
+    from autorecovery.adapters.sqlite.mailbox import Mailbox
 
-    return Nobody()
+    return Mailbox(_database(variables, create=True))
 
 
-def _local(variables: Mapping[str, str]) -> "IncidentLog":
+def _outputs(stack: str, *names: str) -> list[str]:
+    """Return what a deployed stack tells under these names."""
+    from autorecovery.adapters.aws import clients
+
+    with _readable(stack):
+        described = clients.cloudformation().describe_stacks(StackName=stack)["Stacks"][0]
+    told = {each.get("OutputKey"): each.get("OutputValue", "") for each in described["Outputs"]}
+    if missing := [name for name in names if name not in told]:
+        raise Failure(
+            ExitCode.ENVIRONMENT,
+            f"stack {stack!r} has no output {', '.join(missing)}: deploy this version of it first",
+        )
+    return [told[name] for name in names]
+
+
+def _local(variables: Mapping[str, str], *, create: bool) -> "IncidentLog":
     from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 
-    return SqliteIncidentLog(_database(variables))
+    return SqliteIncidentLog(_database(variables, create=create))
 
 
 def _database(variables: Mapping[str, str], *, create: bool = False) -> "Database":
@@ -93,17 +111,24 @@ def _deployed(stack: str) -> "IncidentLog":
 
 def _table(stack: str) -> str:
     """Return the name of a deployed stack's table."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     from autorecovery.adapters.aws import clients
 
-    try:
+    with _readable(stack):
         found = clients.cloudformation().describe_stack_resource(
             StackName=stack, LogicalResourceId="IncidentTable"
         )
+    return found["StackResourceDetail"].get("PhysicalResourceId", "")
+
+
+@contextmanager
+def _readable(stack: str) -> Iterator[None]:
+    """Tell in our words why a stack cannot be read."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
     except (BotoCoreError, ClientError) as error:
         raise Failure(
             ExitCode.ENVIRONMENT,
             f"stack {stack!r} cannot be read: {error}. Are credentials and region set?",
         ) from error
-    return found["StackResourceDetail"].get("PhysicalResourceId", "")

@@ -14,6 +14,7 @@ from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
+from autorecovery.adapters.sqlite.mailbox import Mailbox
 from autorecovery.config import Configuration
 from autorecovery.models.notice import Notice
 from autorecovery.models.signal import Target, TargetKind
@@ -23,6 +24,7 @@ from autorecovery.response.stage import Response
 from autorecovery.scripts import Script
 from autorecovery.triage.outcome import Outcome
 from autorecovery.triage.run import Triage
+from local_runtime.attendant import Attendant
 from local_runtime.bash_commands import BashCommandRunner
 from local_runtime.local_responses import LocalResponses
 from local_runtime.log_store import LogStore
@@ -95,6 +97,7 @@ class Machine:
     responses: LocalResponses
     triage: Triage
     response: Response
+    attendant: Attendant
 
     def take_up_open_incidents(self) -> int:
         """Respond again to every incident that an earlier run of this program left open.
@@ -108,6 +111,7 @@ class Machine:
 
     def close(self) -> None:
         """Stop everything; what was begun is in the database."""
+        self.attendant.close()
         self.commands.stop()
         self.responses.close()
         self.outcomes.close()
@@ -167,4 +171,5 @@ def assemble(
         responses,
         triage,
         response,
+        Attendant(Mailbox(database), responses),
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
 
     from autorecovery.models.controls import Approval, DeclaredWindow, Halt
     from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
+    from autorecovery.models.history import Case
     from autorecovery.models.incident import (
         Attempt,
         Breach,
@@ -118,7 +119,7 @@ class IncidentLog(Protocol):
     def move(self, incident_id: str, state: IncidentState) -> None:
         """Set the state of an incident that is not closed."""
 
-    def close(self, incident_id: str) -> bool:
+    def close(self, incident_id: str, why: Reason, at: datetime) -> bool:
         """Close the incident and release its claim; return whether it was open until now."""
 
     def open_incidents(self) -> Sequence[OpenIncident]:
@@ -127,8 +128,8 @@ class IncidentLog(Protocol):
     def recent(self, limit: int) -> Sequence[Incident]:
         """Return the incidents opened last, newest first."""
 
-    def opened_since(self, moment: datetime) -> Sequence[Incident]:
-        """Return the incidents opened since then, newest first; may lag behind by a second."""
+    def cases(self, rule_name: str, since: datetime, at_most: int) -> Sequence[Case]:
+        """Return the newest incidents of this rule that were opened since then, newest first."""
 
     def record(self, incident_id: str, entry: Entry) -> None:
         """Append to the timeline; an entry of the same key stands already and is kept."""

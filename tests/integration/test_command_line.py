@@ -240,6 +240,20 @@ def test_an_incident_is_acknowledged_and_closed_by_hand(home: Path) -> None:
     assert (again.returncode, json.loads(again.stdout)["changed"]) == (5, False)
 
 
+def test_a_recovery_by_hand_names_a_rule_that_there_is(home: Path, tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "rules: { load: { when: { metric: load, warning: 1 }, recover_at: warning,"
+        " recover: [ { run: noop } ] } }"
+    )
+    unknown = run("recover", "web-1", "lode", "-c", str(config), home=home)
+    assert (unknown.returncode, "its rules: load" in unknown.stderr) == (2, True)
+    asked = run("recover", "web-1", "load", "-c", str(config), home=home, AUTORECOVERY_USER="ann")
+    assert (asked.returncode, "recovery asked for by ann" in asked.stdout) == (0, True)
+    again = run("recover", "last", "--json", home=home, AUTORECOVERY_USER="bob")
+    assert (again.returncode, json.loads(again.stdout)["changed"]) == (5, False)
+
+
 @pytest.mark.parametrize("forged", ["inc-20260115-030500-deadbeef", "'; rm -rf /", "../../etc"])
 def test_a_forged_id_gets_a_clear_answer(home: Path, forged: str) -> None:
     answer = run("approve", forged, home=home)

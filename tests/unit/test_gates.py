@@ -31,6 +31,7 @@ def open_facts(**changes: Any) -> Facts:
         others=(),
         openings=1,
         fellows=1,
+        ordered=False,
         approval=None,
         halt=None,
         windows=(),
@@ -68,6 +69,10 @@ def test_where_nothing_speaks_against_it_the_rung_runs() -> None:
         ({"incident": incident(rule(RESTART, autonomy=Autonomy.ASK))}, Reason.AUTONOMY_ASK),
         ({"incident": incident(rule(RESTART, autonomy=Autonomy.OBSERVE))}, Reason.AUTONOMY_OBSERVE),
         ({"incident": incident(None)}, Reason.AUTONOMY_OBSERVE),
+        (
+            {"incident": incident(rule(RESTART, autonomy=Autonomy.OBSERVE)), "ordered": True},
+            Reason.AUTONOMY_ASK,
+        ),
         ({"others": (attempt_at(minutes_ago=14),)}, Reason.COOLING_DOWN),
         ({"halt": Halt("ops", "deploying", START)}, Reason.HALTED),
         ({"windows": (("nightly", START + 5 * MINUTE),)}, Reason.MAINTENANCE),

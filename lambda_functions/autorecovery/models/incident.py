@@ -108,6 +108,7 @@ class EntryKind(StrEnum):
     ASKED = "asked"
     ANSWERED = "answered"
     ACKNOWLEDGED = "acknowledged"
+    ORDERED = "ordered"
     STARTED = "started"
     ENDED = "ended"
     VERIFIED = "verified"
@@ -231,6 +232,31 @@ class Judgement:
     verdict: Verdict
     at: datetime
     proof: str
+
+
+OVER = (Reason.RECOVERED, Reason.HEALTHY_BY_ITSELF, Reason.CLOSED_BY_PERSON)
+"""Reasons that leave nothing for a human to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """How far a ladder led, and why no further."""
+
+    reason: Reason
+    attempts: tuple[Attempt, ...] = ()
+    decision: Decision | None = None
+    """The one that held the next rung, if one did."""
+
+    @property
+    def is_end(self) -> bool:
+        """Return whether nothing is left for a human to do."""
+        return self.reason in OVER
+
+    @property
+    def proof(self) -> str:
+        """Return what fresh data said after the last attempt, in words; empty without any."""
+        judgement = self.attempts[-1].judgement if self.attempts else None
+        return judgement.proof if judgement else ""
 
 
 @dataclass(frozen=True, slots=True)

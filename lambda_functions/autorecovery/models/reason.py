@@ -86,6 +86,8 @@ class Reason(StrEnum):
     RECOVERED = "healthy on fresh data after the script ended"
     HEALTHY_BY_ITSELF = "healthy again without a script of ours"
     CLOSED_BY_PERSON = "closed by a person"
+    RELAPSED = "sick again soon after it was verified"
+    ECHO = "told late of trouble that is over"
 
 
 class Verdict(StrEnum):
@@ -105,5 +107,7 @@ class IncidentState(StrEnum):
     """A person is asked whether to run the next rung."""
     RECOVERING = "recovering"
     VERIFYING = "verifying"
+    SETTLING = "settling"
+    """Verified, and watched in silence until its alarm has calmed down."""
     HANDED_OVER = "handed over"
     CLOSED = "closed"

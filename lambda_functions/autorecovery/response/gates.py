@@ -36,8 +36,10 @@ class Facts:
     """How often this rule was broken here within the window of flapping, this time too."""
     fellows: int
     """On how many targets this rule was broken within the window of correlation, this one too."""
+    ordered: bool
+    """A person asked for this climb: a rule that only observes then asks for each further rung."""
     approval: Approval | None
-    """What a person said to this very attempt."""
+    """What a person said to this very attempt; asking for a climb approves its first."""
     halt: Halt | None
     windows: tuple[tuple[str, datetime], ...]
     """Open maintenance windows that concern this: name and end."""
@@ -162,6 +164,8 @@ def autonomy(facts: Facts) -> GateResult:
     rule, said = facts.incident.rule, facts.approval
     level = rule.autonomy if rule else Autonomy.OBSERVE
     detail = f"autonomy: {level}"
+    if facts.ordered and level is Autonomy.OBSERVE:
+        level = Autonomy.ASK
     if level is Autonomy.OBSERVE:
         return _result("autonomy", Reason.AUTONOMY_OBSERVE, holds=True, detail=detail)
     if level is Autonomy.ASK and said is not None:
