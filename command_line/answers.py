@@ -1,7 +1,6 @@
 """`approve`, `deny`, `ack`, `close` and `recover`: a person's word on one incident."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from command_line.controls import who
 from command_line.exit_codes import ExitCode
 from command_line.failures import Failure
 from command_line.output import print_json, print_lines
-from command_line.stores import controls, find, incident_log, responses
+from command_line.stores import find, people_of
 
 if TYPE_CHECKING:
     from autorecovery.people import Answer, People
@@ -31,7 +30,7 @@ def say(
     word: Word, wanted: str, stack: str | None, variables: Mapping[str, str], *, as_json: bool
 ) -> None:
     """Say a word on an incident; where it changes nothing, tell why, with exit code 5."""
-    app = _people(stack, variables)
+    app = people_of(stack, variables)
     _tell(word(find(wanted, app.incidents), who(), app), as_json=as_json)
 
 
@@ -52,18 +51,9 @@ def recover(
     if rule_name not in rules:
         known = ", ".join(rules) or "none"
         raise Failure(ExitCode.USAGE, f"{config} has no rule {rule_name!r}; its rules: {known}")
-    app = _people(stack, variables, new=True)
+    app = people_of(stack, variables, new=True)
     target = Target.named(wanted)
     _tell(people.open_by_hand(rules[rule_name], target, who(), app), as_json=as_json)
-
-
-def _people(stack: str | None, variables: Mapping[str, str], *, new: bool = False) -> "People":
-    return people.People(
-        incident_log(stack, variables, create=new),
-        controls(stack, variables),
-        responses(stack, variables),
-        lambda: datetime.now(UTC),
-    )
 
 
 def _tell(answer: "Answer", *, as_json: bool) -> None:

@@ -202,6 +202,40 @@ def recover(
 
 
 @app.command()
+def scorecards(
+    within: Annotated[str, typer.Option(help="How far back, such as 30d.")] = "30d",
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Show how well each script serves each rule.
+
+    The share verified on fresh data with its 95 % interval, the time from opened to verified, and
+    how many cases healed although nothing was run.
+    """
+    from command_line import controls, scorecards
+
+    scorecards.show(
+        stack, os.environ, within=controls.duration(within, "--within"), as_json=as_json
+    )
+
+
+@app.command()
+def promote(
+    script: Annotated[str, typer.Argument(help="A script, without .sh.")],
+    rule: Annotated[str, typer.Argument(help="The rule under which it was demoted.")],
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Let a demoted script be run by itself again.
+
+    Only what it does from now on counts for its record.
+    """
+    from command_line import scorecards
+
+    scorecards.promote(script, rule, stack, os.environ, as_json=as_json)
+
+
+@app.command()
 def halt(
     why: Annotated[str, typer.Option("--why", help="For those who wonder.")] = "no reason given",
     stack: Stack = None,

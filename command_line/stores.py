@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from autorecovery.models.incident import Incident
@@ -10,7 +11,8 @@ from command_line.failures import Failure
 
 if TYPE_CHECKING:
     from autorecovery.adapters.sqlite.database import Database
-    from autorecovery.ports import Controls, IncidentLog, ResponseStarter
+    from autorecovery.people import People
+    from autorecovery.ports import AttemptLog, Controls, IncidentLog, ResponseStarter
 
 SEARCHED = 1000
 """Newest incidents among which a shortened id is looked for."""
@@ -55,6 +57,18 @@ def controls(stack: str | None, variables: Mapping[str, str]) -> "Controls":
     return SqliteControls(_database(variables, create=True))
 
 
+def attempt_log(stack: str | None, variables: Mapping[str, str]) -> "AttemptLog":
+    """Return the memory of what was run where, of a stack or of this machine."""
+    if stack:
+        from autorecovery.adapters.aws import clients
+        from autorecovery.adapters.aws.attempt_log import DynamoDbAttemptLog
+
+        return DynamoDbAttemptLog(clients.dynamodb(), _table(stack))
+    from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
+
+    return SqliteAttemptLog(_database(variables))
+
+
 def responses(stack: str | None, variables: Mapping[str, str]) -> "ResponseStarter":
     """Return what starts and wakes responses: on AWS the deployed function, here a mailbox."""
     if stack:
@@ -80,6 +94,18 @@ def _outputs(stack: str, *names: str) -> list[str]:
             f"stack {stack!r} has no output {', '.join(missing)}: deploy this version of it first",
         )
     return [told[name] for name in names]
+
+
+def people_of(stack: str | None, variables: Mapping[str, str], *, new: bool = False) -> "People":
+    """Return what a person's word is written to; `new` begins a memory where there is none."""
+    from autorecovery.people import People
+
+    return People(
+        incident_log(stack, variables, create=new),
+        controls(stack, variables),
+        responses(stack, variables),
+        lambda: datetime.now(UTC),
+    )
 
 
 def _local(variables: Mapping[str, str], *, create: bool) -> "IncidentLog":

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from autorecovery.models.controls import Approval, Order
+from autorecovery.models.controls import Approval, Order, Promotion
 from autorecovery.models.incident import Entry, EntryKind, Incident, incident_id
 from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.rule import Rule
@@ -124,6 +124,14 @@ def open_by_hand(rule: Rule, target: Target, by: str, app: People) -> Answer:
     app.responses.start(candidate.id)
     app.incidents.mark_started(candidate.id)
     return Answer(True, f"{candidate.id}: {order.text}; autorecovery explain {candidate.id} tells")
+
+
+def promote(script: str, rule_name: str, by: str, app: People) -> Answer:
+    """Let a demoted script be run by itself again; what it did before counts no more."""
+    if app.controls.demotion(script, rule_name) is None:
+        return Answer(False, f"{script} is not demoted under rule {rule_name}")
+    app.controls.promote(Promotion(script, rule_name, by, app.clock()))
+    return Answer(True, f"{script} may be run by itself under rule {rule_name} again, says {by}")
 
 
 _BUSY = {

@@ -19,7 +19,13 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from autorecovery.models.controls import Approval, DeclaredWindow, Halt
+    from autorecovery.models.controls import (
+        Approval,
+        DeclaredWindow,
+        Demotion,
+        Halt,
+        Promotion,
+    )
     from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
     from autorecovery.models.history import Case
     from autorecovery.models.incident import (
@@ -168,6 +174,9 @@ class AttemptLog(Protocol):
     def recent_on(self, target: Target, since: datetime) -> Sequence[Attempt]:
         """Return the attempts on this target since then, of whatever rule, newest first."""
 
+    def of_rule(self, rule_name: str, since: datetime) -> Sequence[Attempt]:
+        """Return the attempts under this rule whose command is over, begun since then."""
+
     def of_command(self, command_id: str) -> Attempt | None:
         """Return the attempt that sent this command."""
 
@@ -287,3 +296,15 @@ class Controls(Protocol):
 
     def approval(self, attempt: str) -> Approval | None:
         """Return the decision on an attempt, if a person made one."""
+
+    def demote(self, demotion: Demotion) -> Demotion:
+        """Demote a script under a rule; return the demotion that stands, which is the first."""
+
+    def demotion(self, script: str, rule_name: str) -> Demotion | None:
+        """Return the demotion of this script under this rule, if it stands."""
+
+    def promote(self, promotion: Promotion) -> bool:
+        """Lift a demotion; return whether there was one."""
+
+    def promotion(self, script: str, rule_name: str) -> Promotion | None:
+        """Return the last promotion of this script under this rule, if there was one."""

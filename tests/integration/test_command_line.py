@@ -4,17 +4,28 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
+from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.config import load
 from autorecovery.dry_run import rehearse
-from autorecovery.models.incident import Entry, EntryKind, Incident
-from autorecovery.models.reason import Level
+from autorecovery.models.controls import Demotion
+from autorecovery.models.incident import (
+    Attempt,
+    CommandState,
+    CommandStatus,
+    Entry,
+    EntryKind,
+    Incident,
+    Judgement,
+)
+from autorecovery.models.reason import Level, Verdict
 from autorecovery.models.signal import TYPED, Signal, SignalKind, Target
 from command_line.initial import Inventory, _with_inventory
 from local_runtime.machine import DATABASE
@@ -252,6 +263,31 @@ def test_a_recovery_by_hand_names_a_rule_that_there_is(home: Path, tmp_path: Pat
     assert (asked.returncode, "recovery asked for by ann" in asked.stdout) == (0, True)
     again = run("recover", "last", "--json", home=home, AUTORECOVERY_USER="bob")
     assert (again.returncode, json.loads(again.stdout)["changed"]) == (5, False)
+
+
+def test_scorecards_show_each_script_s_record_and_promote_lifts_a_demotion(home: Path) -> None:
+    database = Database(home / DATABASE)
+    [incident] = SqliteIncidentLog(database).recent(1)
+    tried = Attempt(
+        f"{incident.id}-r1", incident.id, incident.rule_name, incident.target, "restart_service",
+        {}, incident.opened_at, incident.opened_at, timedelta(minutes=2),
+        status=CommandStatus(CommandState.SUCCEEDED, exit_code=0),
+        judgement=Judgement(Verdict.VERIFIED, incident.opened_at + timedelta(minutes=3), "proof"),
+    )  # fmt: skip
+    attempts = SqliteAttemptLog(database)
+    attempts.intend(tried)
+    attempts.complete(tried)
+    words = SqliteControls(database)
+    words.demote(Demotion("restart_service", incident.rule_name, NOW, 1, 6, 0.03, incident.id))
+    database.close()
+    shown = run("scorecards", "--within", "365d", home=home)
+    assert "restart_service" in shown.stdout
+    assert "1 of 1" in shown.stdout
+    assert "asks: demoted" in shown.stdout
+    told = json.loads(run("scorecards", "--within", "365d", "--json", home=home).stdout)
+    assert told["scorecards"][0]["recovery_seconds"] == {"p50": 180, "p90": 180}
+    assert run("promote", "restart_service", incident.rule_name, home=home).returncode == 0
+    assert run("promote", "restart_service", incident.rule_name, home=home).returncode == 5
 
 
 @pytest.mark.parametrize("forged", ["inc-20260115-030500-deadbeef", "'; rm -rf /", "../../etc"])

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autorecovery.config import Configuration
+from autorecovery.models.controls import Demotion
 from autorecovery.models.incident import (
     Attempt,
     Climb,
@@ -31,6 +32,7 @@ from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Level, Reason, Verdict
 from autorecovery.models.rule import Rule
 from autorecovery.models.signal import (
+    BY_HAND,
     TYPED,
     EventOrigin,
     LogOrigin,
@@ -119,6 +121,7 @@ FAILED = attempt(
     status=CommandStatus(CommandState.FAILED, "nginx did not stay up", exit_code=1),
     judgement=Judgement(Verdict.NOT_RECOVERED, LATER, "3 datapoints, 96 to 98"),
 )
+VERIFIED = Judgement(Verdict.VERIFIED, LATER, "3 datapoints, 20 to 31")
 UNCLEAR = Judgement(Verdict.INCONCLUSIVE, LATER, "no data")
 HELD = Decision(
     acts=False,
@@ -209,6 +212,26 @@ NOTICES: dict[str, Notice] = {
         LATER,
     ),
     "reminder": compose.reminder(incident(rule()), "14 datapoints, 97", LATER),
+    "demoted": compose.demoted(
+        incident(rule()),
+        Demotion("restart_service", "cpu-overload", OPENED, 1, 7, 0.026, "inc-1"),
+        20,
+        LATER,
+    ),
+    "opened_by_hand": compose.opened(
+        incident(
+            rule(),
+            kind=SignalKind.STATE,
+            origin=BY_HAND,
+            value=None,
+            evidence=(),
+            state="recovery asked for by ann",
+        ),
+        OPENED,
+    ),
+    "handed_over_relapsed": compose.handed_over(
+        incident(rule()), Climb(Reason.RELAPSED, (attempt(judgement=VERIFIED),)), LATER
+    ),
     "healthy_by_itself": compose.healthy_by_itself(incident(rule()), PROOF, LATER),
     "closed_by_person": compose.closed_by_person(incident(rule()), LATER),
 }

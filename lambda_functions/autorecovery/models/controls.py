@@ -41,6 +41,31 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Demotion:
+    """A script that helped a rule too seldom: it is asked about before it is run."""
+
+    script: str
+    rule_name: str
+    at: datetime
+    verified: int
+    attempts: int
+    low: float
+    """The lower bound of the share verified, 0 to 1."""
+    incident_id: str
+    """The incident whose failed attempt was one too many; it tells people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A person's word that a script may be run by itself again; only what comes after counts."""
+
+    script: str
+    rule_name: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DeclaredWindow:
     """A maintenance window that a person added without a deploy."""
 

@@ -114,6 +114,7 @@ class EntryKind(StrEnum):
     VERIFIED = "verified"
     HANDED_OVER = "handed over"
     REMINDED = "reminded"
+    DEMOTED = "demoted"
     CLOSED = "closed"
 
 
@@ -160,7 +161,8 @@ class Decision:
     @property
     def asks(self) -> bool:
         """Return whether nothing but a person's word is missing."""
-        return [gate.reason for gate in self.gates if gate.holds] == [Reason.AUTONOMY_ASK]
+        held = {gate.reason for gate in self.gates if gate.holds}
+        return bool(held) and held <= {Reason.AUTONOMY_ASK, Reason.SCRIPT_DEMOTED}
 
 
 class CommandState(StrEnum):

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     FLEET_SPENT = "as many machines as allowed were recovered lately"
     UNREACHABLE = "the machine cannot be reached"
     AGENT_TOO_OLD = "the machine's agent is too old to pass parameters safely"
+    SCRIPT_DEMOTED = "the script has helped too seldom to be run by itself"
     # response
     LADDER_EXHAUSTED = "every rung was tried"
     UNCLEAR_OUTCOME = "the outcome is unclear"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from autorecovery.models.controls import Demotion
 from autorecovery.models.durations import write_duration
 from autorecovery.models.incident import Attempt, Climb, CommandState, Decision, Incident
 from autorecovery.models.notice import Notice, NoticeKind
@@ -62,12 +63,29 @@ def handed_over(incident: Incident, climb: Climb, now: datetime) -> Notice:
     lines += [
         f"Tried: {_done(attempt)}; {attempt.verdict or 'not verified'}." for attempt in attempts
     ]
-    if climb.proof:
+    if climb.reason is Reason.RELAPSED:
+        lines.append(f"It was well for a while ({climb.proof}), and then broke its limit again.")
+    elif climb.proof:
         lines.append(f"Fresh data: {climb.proof}.")
     lines += _held_gates(climb.decision)
     lines += [f"Not run: {_rung(rung)}." for rung in _untried(incident, attempts)[:1]]
     lines.append(YOURS)
     return _notice(incident, NoticeKind.HANDED_OVER, level, headline, lines, now)
+
+
+def demoted(incident: Incident, demotion: Demotion, limit: float, now: datetime) -> Notice:
+    """Return the notice that a script is asked about from now on, and how to change that."""
+    script, rule = demotion.script, demotion.rule_name
+    headline = f"{script} is no longer run by itself under rule {rule}"
+    lines = (
+        f"It was verified in {demotion.verified} of {demotion.attempts} attempts:"
+        f" with 95 % confidence it helps in at least {100 * demotion.low:.0f} % of cases,"
+        f" and {limit:g} % are asked for.",
+        "From now on a person is asked before it is run.",
+        "All records: autorecovery scorecards",
+        f"To trust it again: autorecovery promote {script} {rule}",
+    )
+    return _notice(incident, NoticeKind.DEMOTED, Level.WARNING, headline, lines, now)
 
 
 def reminder(incident: Incident, proof: str, now: datetime) -> Notice:

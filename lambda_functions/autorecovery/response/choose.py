@@ -94,6 +94,7 @@ def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Fa
         ),
         ordered=order is not None,
         approval=approval,
+        demotion=app.controls.demotion(rung.run, incident.rule_name),
         halt=app.controls.halt(),
         windows=tuple(_open_windows(incident, now, app)),
         fleet_refusal=_fleet_refusal(incident, rung, footing.number, presence, app),

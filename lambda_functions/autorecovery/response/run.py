@@ -14,6 +14,7 @@ from autorecovery.models.rule import Rung
 from autorecovery.models.signal import BY_HAND
 from autorecovery.ports import Workflow
 from autorecovery.response.announce import announce
+from autorecovery.response.appraise import appraise
 from autorecovery.response.ask import ask
 from autorecovery.response.budget import give_back, reserve
 from autorecovery.response.choose import Footing, choose
@@ -90,6 +91,7 @@ def _climb(
         if attempt.status.state is not CommandState.NOT_RUN:
             attempt = verify(incident, attempt, rung, number, flow, app)
         give_back(incident, number, decision, flow, app)
+        appraise(incident, attempt, number, flow, app)
         climb = replace(climb, attempts=(*climb.attempts, attempt))
         if reason := _no_next_rung(attempt):
             return replace(climb, reason=reason)

@@ -163,7 +163,7 @@ class DynamoDbIncidentLog:
                 TableName=self._table, ScanIndexForward=False, ConsistentRead=True,
                 KeyConditionExpression="pk = :pk AND sk >= :since",
                 ExpressionAttributeValues={
-                    ":pk": _text(_cases_of(rule_name)), ":since": _text(_sortable(since)),
+                    ":pk": _text(_cases_of(rule_name)), ":since": _text(sortable(since)),
                 },
                 PaginationConfig={"MaxItems": at_most},
             )  # fmt: skip
@@ -231,7 +231,7 @@ class DynamoDbIncidentLog:
             "level_rank": _number(candidate.level.rank), "started": _flag(False),
             "breached_at": _text(candidate.breached_at.isoformat()),
             "recent_pk": _text(f"recent#{_shard(candidate.key)}"),
-            "recent_sk": _text(f"{_sortable(candidate.opened_at)}#{candidate.id}"),
+            "recent_sk": _text(f"{sortable(candidate.opened_at)}#{candidate.id}"),
             "expires": _expiry(candidate.opened_at),
         }  # fmt: skip
         new = "attribute_not_exists(pk)"
@@ -365,13 +365,13 @@ def _claim_key(key: tuple[str, str]) -> Item:
 
 
 def _case_item(incident: Incident, why: Reason | None = None, at: datetime | None = None) -> Item:
-    ending = {"why": _text(why), "ended_at": _text(_sortable(at))} if why and at else {}
+    ending = {"why": _text(why), "ended_at": _text(sortable(at))} if why and at else {}
     return {
         "pk": _text(_cases_of(incident.rule_name)),
-        "sk": _text(f"{_sortable(incident.opened_at)}#{incident.id}"),
+        "sk": _text(f"{sortable(incident.opened_at)}#{incident.id}"),
         "incident_id": _text(incident.id),
         "target_key": _text(incident.target.key),
-        "opened_at": _text(_sortable(incident.opened_at)),
+        "opened_at": _text(sortable(incident.opened_at)),
         "expires": _expiry(incident.opened_at),
         **ending,
     }
@@ -391,7 +391,7 @@ def _cases_of(rule_name: str) -> str:
     return f"cases#{short_name(rule_name)}"
 
 
-def _sortable(moment: datetime) -> str:
+def sortable(moment: datetime) -> str:
     """Return a moment as text that sorts by time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
@@ -440,7 +440,7 @@ def _age(sighting: Sighting) -> tuple[datetime, str]:
 
 
 def _point(sighting: Sighting) -> str:
-    return f"{_sortable(sighting.at)} {sighting.level} {sighting.id}"
+    return f"{sortable(sighting.at)} {sighting.level} {sighting.id}"
 
 
 def _sighting(point: str) -> Sighting:
