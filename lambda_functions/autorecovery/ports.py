@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
         Promotion,
     )
     from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
-    from autorecovery.models.history import Case
+    from autorecovery.models.history import Case, Storm
     from autorecovery.models.incident import (
         Attempt,
         Breach,
@@ -136,6 +136,12 @@ class IncidentLog(Protocol):
 
     def cases(self, rule_name: str, since: datetime, at_most: int) -> Sequence[Case]:
         """Return the newest incidents of this rule that were opened since then, newest first."""
+
+    def join_storm(self, rule_name: str, now: datetime, quiet: timedelta) -> Storm:
+        """Return the storm of this rule that goes on, or a new one that begins now.
+
+        A storm goes on until nobody has joined it for so long.
+        """
 
     def record(self, incident_id: str, entry: Entry) -> None:
         """Append to the timeline; an entry of the same key stands already and is kept."""

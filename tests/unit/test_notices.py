@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from autorecovery.config import Configuration
 from autorecovery.models.controls import Demotion
+from autorecovery.models.history import Storm
 from autorecovery.models.incident import (
     Attempt,
     Climb,
@@ -121,6 +122,7 @@ FAILED = attempt(
     status=CommandStatus(CommandState.FAILED, "nginx did not stay up", exit_code=1),
     judgement=Judgement(Verdict.NOT_RECOVERED, LATER, "3 datapoints, 96 to 98"),
 )
+MANY = Storm("cpu-overload", OPENED)
 VERIFIED = Judgement(Verdict.VERIFIED, LATER, "3 datapoints, 20 to 31")
 UNCLEAR = Judgement(Verdict.INCONCLUSIVE, LATER, "no data")
 HELD = Decision(
@@ -232,6 +234,10 @@ NOTICES: dict[str, Notice] = {
     "handed_over_relapsed": compose.handed_over(
         incident(rule()), Climb(Reason.RELAPSED, (attempt(judgement=VERIFIED),)), LATER
     ),
+    "storm": compose.storm(
+        incident(rule()), MANY, [f"i-0a1b2c3d4e5f6789{n}" for n in range(10)] * 30, 271, LATER
+    ),
+    "storm_over": compose.storm_over(incident(rule()), MANY, 300, LATER),
     "healthy_by_itself": compose.healthy_by_itself(incident(rule()), PROOF, LATER),
     "closed_by_person": compose.closed_by_person(incident(rule()), LATER),
 }
