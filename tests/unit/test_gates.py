@@ -31,6 +31,7 @@ def open_facts(**changes: Any) -> Facts:
         others=(),
         openings=1,
         fellows=1,
+        asks_first=False,
         approval=None,
         halt=None,
         windows=(),

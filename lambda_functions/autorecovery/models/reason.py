@@ -79,6 +79,7 @@ class Reason(StrEnum):
     AGENT_TOO_OLD = "the machine's agent is too old to pass parameters safely"
     # response
     LADDER_EXHAUSTED = "every rung was tried"
+    HUMAN_WANTED = "the ladder asks for a human here"
     UNCLEAR_OUTCOME = "the outcome is unclear"
     MAY_STILL_BE_RUNNING = "the script may have run; it will not be run again"
     COULD_NOT_START = "the script could not be started"

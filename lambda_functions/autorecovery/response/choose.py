@@ -78,6 +78,7 @@ def _gather(
                 and now - each.opened_at < limits.correlated.within
             }
         ),
+        asks_first=rule.asks_before(number) if rule else False,
         approval=approval,
         halt=app.controls.halt(),
         windows=tuple(_open_windows(incident, now, app)),

@@ -8,6 +8,7 @@ resumes, so only what happens inside steps may look at the clock, a store or the
 from dataclasses import replace
 from datetime import datetime
 
+from autorecovery.models.actions import ASK_HUMAN
 from autorecovery.models.incident import Attempt, CommandState, Decision, Ending, Incident
 from autorecovery.models.reason import Reason, Verdict
 from autorecovery.models.rule import Rung
@@ -35,6 +36,8 @@ def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
     attempts: tuple[Attempt, ...] = ()
     failed_at: datetime | None = None
     for number, rung in enumerate(rule.recover, start=1):
+        if rung.run == ASK_HUMAN:
+            continue  # the decision on the next rung asks; after the last one nothing is left to do
         decision = _permission(incident, rung, number, failed_at, flow, app)
         if not decision.acts:
             return finish(incident, decision.reason, attempts, decision, flow, app)
@@ -46,7 +49,9 @@ def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
         if reason := _no_next_rung(attempt):
             return finish(incident, reason, attempts, None, flow, app)
         failed_at = attempt.judgement.at if attempt.judgement else None
-    return finish(incident, Reason.LADDER_EXHAUSTED, attempts, None, flow, app)
+    wanted = rule.recover[-1].run == ASK_HUMAN
+    why = Reason.HUMAN_WANTED if wanted else Reason.LADDER_EXHAUSTED
+    return finish(incident, why, attempts, None, flow, app)
 
 
 def _permission(
