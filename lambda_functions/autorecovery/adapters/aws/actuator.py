@@ -106,12 +106,12 @@ class Ec2Actuator:
         with _looking_first(attempt):
             group = self._group_of(attempt.target.name)
         if group is None:
-            raise _refusal(attempt, "it is in no Auto Scaling group")
+            raise _refusal("it is in no Auto Scaling group")
         known = {GROUP: group["AutoScalingGroupName"]}
         if attempt.script == InstanceAction.SCALE_OUT:
             wanted = group["DesiredCapacity"] + 1
             if why_not := cannot_grow(group, wanted):
-                raise _refusal(attempt, why_not)
+                raise _refusal(why_not)
             known[WANTED] = str(wanted)
         return replace(attempt, parameters={**attempt.parameters, **known})
 
@@ -178,7 +178,6 @@ class Ec2Actuator:
         if group is not None:
             name = group["AutoScalingGroupName"]
             raise _refusal(
-                attempt,
                 f"it is in Auto Scaling group {name}, which would replace it while it is stopped;"
                 f" use {InstanceAction.REPLACE}",
             )
@@ -218,10 +217,10 @@ class Ec2Actuator:
             launched = _launched(self._instance(attempt.target.name))
             refreshes = self._refreshes(asked.group) if group else ()
         if group is None or member is None:
-            raise _refusal(attempt, "it has left its Auto Scaling group")
-        self._refuse_unless_opted_in(attempt, group)
+            raise _refusal("it has left its Auto Scaling group")
+        self._refuse_unless_opted_in(group)
         if why_not := cannot_replace(group, member, self._clock() - launched, refreshes):
-            raise _refusal(attempt, why_not)
+            raise _refusal(why_not)
         with sending("SetInstanceHealth"):
             self._once.groups().set_instance_health(
                 InstanceId=attempt.target.name,
@@ -259,10 +258,10 @@ class Ec2Actuator:
         with _looking_first(attempt):
             group = self._group(asked.group)
         if group is None:
-            raise _refusal(attempt, "its Auto Scaling group is gone")
-        self._refuse_unless_opted_in(attempt, group)
+            raise _refusal("its Auto Scaling group is gone")
+        self._refuse_unless_opted_in(group)
         if why_not := cannot_grow(group, asked.wanted):
-            raise _refusal(attempt, why_not)
+            raise _refusal(why_not)
         with sending("SetDesiredCapacity"):
             self._once.groups().set_desired_capacity(
                 AutoScalingGroupName=asked.group, DesiredCapacity=asked.wanted, HonorCooldown=True
@@ -323,12 +322,12 @@ class Ec2Actuator:
         answer = self._patient.groups().describe_instance_refreshes(AutoScalingGroupName=name)
         return answer["InstanceRefreshes"]
 
-    def _refuse_unless_opted_in(self, attempt: Attempt, group: Group) -> None:
+    def _refuse_unless_opted_in(self, group: Group) -> None:
         tags = {each["Key"]: each["Value"] for each in group.get("Tags", ())}
         key, value = self._tag
         if tags.get(key) != value:
             name = group["AutoScalingGroupName"]
-            raise _refusal(attempt, f"group {name} itself does not carry the tag {key}={value}")
+            raise _refusal(f"group {name} itself does not carry the tag {key}={value}")
 
     def _done(self, output: str) -> CommandStatus:
         return CommandStatus(CommandState.SUCCEEDED, output=output, ended_at=self._clock())
@@ -349,11 +348,11 @@ def _looking_first(attempt: Attempt) -> Iterator[None]:
 
 def _refuse_unless_instance(attempt: Attempt) -> None:
     if attempt.target.kind is not TargetKind.INSTANCE:
-        raise _refusal(attempt, "it is no EC2 instance")
+        raise _refusal("it is no EC2 instance")
 
 
-def _refusal(attempt: Attempt, why: str) -> CommandNotStartedError:
-    return CommandNotStartedError(f"nothing was done: {why}", retryable=False)
+def _refusal(why: str) -> CommandNotStartedError:
+    return CommandNotStartedError(why, retryable=False)
 
 
 def _under_way(detail: str) -> CommandStatus:
