@@ -174,11 +174,11 @@ def test_scaling_out_is_planned_before_it_is_written_down_and_proved_by_the_targ
 
 def test_a_response_that_lost_its_journal_looks_for_what_was_planned_first() -> None:
     world = World(measured_by_alarm(rule(SCALE_OUT)), cures=())
-    looked_for: list[dict[str, str]] = []
+    looked_for: list[Attempt] = []
 
     class Looking(Planner):
         def find(self, attempt: Attempt) -> str | None:
-            looked_for.append(attempt.parameters)
+            looked_for.append(attempt)
             return super().find(attempt)
 
     world.runner = Looking(world.clock)
@@ -186,7 +186,9 @@ def test_a_response_that_lost_its_journal_looks_for_what_was_planned_first() -> 
     world.forget()
     world.respond(lasting=HOUR)
     assert len(world.runner.tries) == 1
-    assert looked_for == [{"capacity": "3"}]
+    [attempt] = looked_for
+    assert attempt.parameters == {"capacity": "3"}
+    assert attempt.intended_at == world.runner.tries[0].intended_at
 
 
 def test_what_cannot_be_done_is_handed_over_with_the_words_why() -> None:

@@ -112,10 +112,16 @@ def _intend(plan: Attempt, number: int, app: Response) -> Attempt:
 
 
 def _resumed(plan: Attempt, app: Response) -> Attempt:
-    """Return the plan with what the earlier life asked for, by which alone it can be found."""
-    earlier = app.attempts.last_on(plan.target)
-    known = earlier.parameters if earlier and earlier.token == plan.token else plan.parameters
-    return replace(plan, parameters=known, status=CommandStatus(CommandState.PENDING), resumed=True)
+    """Return the plan with what the earlier life asked for and when: by that it can be found."""
+    last = app.attempts.last_on(plan.target)
+    earlier = last if last and last.token == plan.token else plan
+    return replace(
+        plan,
+        parameters=earlier.parameters,
+        intended_at=earlier.intended_at,
+        status=CommandStatus(CommandState.PENDING),
+        resumed=True,
+    )
 
 
 def _send(attempt: Attempt, number: int, flow: Workflow, app: Response) -> Sent:
