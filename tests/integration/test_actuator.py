@@ -152,6 +152,17 @@ def test_only_instances_are_acted_on(action: str) -> None:
 
 
 @pytest.mark.parametrize("action", EVERY)
+def test_what_comes_too_late_is_not_done(action: str) -> None:
+    fleet = fleet_for(action)
+    planned = fleet.actuator.prepare(attempt_of(action))
+    fleet.clock.advance(planned.not_after + SECOND)
+    with pytest.raises(CommandNotStartedError, match="too late") as caught:
+        fleet.actuator.start(planned)
+    assert not caught.value.retryable
+    assert fleet.changes == []
+
+
+@pytest.mark.parametrize("action", EVERY)
 def test_a_command_is_named_by_its_action_and_its_attempt(action: str) -> None:
     command = start(fleet_for(action), action)
     assert command.startswith(f"{action}:{TOKEN}:")

@@ -118,6 +118,8 @@ class Ec2Actuator:
     def start(self, attempt: Attempt) -> str:
         """See CommandRunner.start. What speaks against it is looked at again right before."""
         _refuse_unless_instance(attempt)
+        if self._clock() > attempt.not_after:  # a script would see to that itself
+            raise _refusal("it came too late: what was true then may not be true now")
         act = {
             InstanceAction.REBOOT: self._reboot,
             InstanceAction.STOP_START: self._stop,
