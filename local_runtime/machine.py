@@ -114,6 +114,46 @@ class Machine:
         self.database.close()
 
 
+class LeftToTheProgram(SqliteIncidentLog):
+    """IncidentLog for a command that is over in a moment and can live no response.
+
+    What it opens is not marked as started: the program that watches this machine starts it with
+    the next delivery that concerns it, or when it begins.
+    """
+
+    def mark_started(self, incident_id: str) -> None:
+        """Leave it to the program."""
+
+
+class NobodyHere:
+    """ResponseStarter of a command that can live no response; see LeftToTheProgram."""
+
+    def start(self, incident_id: str) -> None:
+        """Start nothing."""
+
+    def wake(self, token: str) -> None:
+        """Wake nobody: a response that waits looks again by itself."""
+
+
+def passing_triage(configuration: Configuration, folder: Path) -> Triage:
+    """Return triage over the state in this folder, for a command beside the program."""
+    database = Database(folder / DATABASE)
+    return Triage(
+        configuration=configuration,
+        incidents=LeftToTheProgram(database),
+        responses=NobodyHere(),
+        targets=ThisHost(host_name()),
+        dead_letters=SqliteDeadLetters(database),
+        clock=utc_now,
+        report=OutcomeFile(folder / TRIAGE_LOG),
+    )
+
+
+def host_name() -> str:
+    """Return what this machine calls itself."""
+    return platform.node() or "localhost"
+
+
 def assemble(
     configuration: Configuration,
     scripts: Mapping[str, Script],
@@ -122,7 +162,7 @@ def assemble(
     variables: Mapping[str, str],
 ) -> Machine:
     """Return the one-machine mode over the state in this folder."""
-    name = platform.node() or "localhost"
+    name = host_name()
     database, outcomes = Database(folder / DATABASE), OutcomeFile(folder / TRIAGE_LOG)
     incidents = SqliteIncidentLog(database)
     attempts = SqliteAttemptLog(database)
