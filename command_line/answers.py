@@ -1,17 +1,19 @@
-"""`approve`, `deny`, `ack` and `close`: a person's word on one incident."""
+"""`approve`, `deny`, `ack`, `close` and `recover`: a person's word on one incident."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autorecovery import people
 from autorecovery.models.incident import Incident
+from autorecovery.models.signal import Target
+from command_line.configuration import resolve
 from command_line.controls import who
 from command_line.exit_codes import ExitCode
 from command_line.failures import Failure
 from command_line.output import print_json, print_lines
-from command_line.stores import controls, find, incident_log, responses
+from command_line.stores import find, people_of
 
 if TYPE_CHECKING:
     from autorecovery.people import Answer, People
@@ -28,11 +30,33 @@ def say(
     word: Word, wanted: str, stack: str | None, variables: Mapping[str, str], *, as_json: bool
 ) -> None:
     """Say a word on an incident; where it changes nothing, tell why, with exit code 5."""
-    log = incident_log(stack, variables)
-    app = people.People(
-        log, controls(stack, variables), responses(stack), lambda: datetime.now(UTC)
-    )
-    answer = word(find(wanted, log), who(), app)
+    app = people_of(stack, variables)
+    _tell(word(find(wanted, app.incidents), who(), app), as_json=as_json)
+
+
+def recover(
+    wanted: str,
+    rule_name: str | None,
+    stack: str | None,
+    variables: Mapping[str, str],
+    config: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """Have an incident's ladder climbed, or, where a rule is named, that rule's on a target."""
+    if rule_name is None:
+        say(people.recover, wanted, stack, variables, as_json=as_json)
+        return
+    rules = resolve(config, variables).configuration.rules
+    if rule_name not in rules:
+        known = ", ".join(rules) or "none"
+        raise Failure(ExitCode.USAGE, f"{config} has no rule {rule_name!r}; its rules: {known}")
+    app = people_of(stack, variables, new=True)
+    target = Target.named(wanted)
+    _tell(people.open_by_hand(rules[rule_name], target, who(), app), as_json=as_json)
+
+
+def _tell(answer: "Answer", *, as_json: bool) -> None:
     if as_json:
         print_json({"changed": answer.changed, "text": answer.text})
     elif answer.changed:

@@ -44,7 +44,7 @@ def add_window(
     given = {key: value for key, value in content.items() if value not in (None, ())}
     if "cron" not in given:
         given["from"] = now
-        given["until"] = now + _duration(given.pop("lasting", None))
+        given["until"] = now + duration(given.pop("lasting", None), "--for")
     try:
         window = MaintenanceWindow.model_validate(given)
     except ValidationError as error:
@@ -91,11 +91,12 @@ def who() -> str:
     return os.environ.get("AUTORECOVERY_USER") or getpass.getuser()
 
 
-def _duration(text: object) -> timedelta:
+def duration(text: object, option: str) -> timedelta:
+    """Return what an option says; exit code 2 where that is no duration."""
     try:
         return read_duration(text)
     except ValueError as error:
-        raise Failure(ExitCode.USAGE, f"--for: {error}") from error
+        raise Failure(ExitCode.USAGE, f"{option}: {error}") from error
 
 
 def _when(window: MaintenanceWindow) -> str:

@@ -181,6 +181,63 @@ def close(incident: Wanted, stack: Stack = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def recover(
+    wanted: Annotated[
+        str, typer.Argument(metavar="INCIDENT|TARGET", help="An open incident, or a machine.")
+    ],
+    rule: Annotated[
+        str | None, typer.Argument(help="For a machine: the rule whose ladder is climbed.")
+    ] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Have a ladder climbed now, through the same gates.
+
+    `recover INCIDENT` climbs an open incident's ladder from its first rung, as after a hand-over;
+    `recover TARGET RULE` opens an incident by hand. Your word counts as the approval of the first
+    rung, whatever the rule's autonomy. `explain` tells what came of it.
+    """
+    from command_line import answers
+
+    answers.recover(wanted, rule, stack, os.environ, config, as_json=as_json)
+
+
+@app.command()
+def scorecards(
+    within: Annotated[str, typer.Option(help="How far back, such as 30d.")] = "30d",
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Show how well each script serves each rule.
+
+    The share verified on fresh data with its 95 % interval, the time from opened to verified, and
+    how many cases healed although nothing was run.
+    """
+    from command_line import controls, scorecards
+
+    scorecards.show(
+        stack, os.environ, within=controls.duration(within, "--within"), as_json=as_json
+    )
+
+
+@app.command()
+def promote(
+    script: Annotated[str, typer.Argument(help="A script, without .sh.")],
+    rule: Annotated[str, typer.Argument(help="The rule under which it was demoted.")],
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Let a demoted script be run by itself again.
+
+    Only what it does from now on counts for its record.
+    """
+    from command_line import scorecards
+
+    scorecards.promote(script, rule, stack, os.environ, as_json=as_json)
+
+
+@app.command()
 def halt(
     why: Annotated[str, typer.Option("--why", help="For those who wonder.")] = "no reason given",
     stack: Stack = None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,14 @@ from command_line.failures import Failure
 
 if TYPE_CHECKING:
     from autorecovery.adapters.sqlite.database import Database
-    from autorecovery.ports import Controls, DeadLetterBox, IncidentLog, ResponseStarter
+    from autorecovery.people import People
+    from autorecovery.ports import (
+        AttemptLog,
+        Controls,
+        DeadLetterBox,
+        IncidentLog,
+        ResponseStarter,
+    )
     from autorecovery.replay import Addressees
 
 TABLE, QUEUE = "TableName", "DeadLetterQueueUrl"
@@ -23,9 +31,11 @@ SEARCHED = 1000
 """Newest incidents among which a shortened id is looked for."""
 
 
-def incident_log(stack: str | None, variables: Mapping[str, str]) -> "IncidentLog":
-    """Return the memory of incidents, of a stack or of this machine."""
-    return _deployed(stack) if stack else _local(variables)
+def incident_log(
+    stack: str | None, variables: Mapping[str, str], *, create: bool = False
+) -> "IncidentLog":
+    """Return the memory of incidents, of a stack or of this machine; `create` begins one here."""
+    return _deployed(stack) if stack else _local(variables, create=create)
 
 
 def find(wanted: str, log: "IncidentLog") -> Incident:
@@ -60,16 +70,28 @@ def controls(stack: str | None, variables: Mapping[str, str]) -> "Controls":
     return SqliteControls(_database(variables, create=True))
 
 
-def responses(stack: str | None) -> "ResponseStarter":
-    """Return what wakes a response: on AWS its callback; on this machine it soon looks itself."""
+def attempt_log(stack: str | None, variables: Mapping[str, str]) -> "AttemptLog":
+    """Return the memory of what was run where, of a stack or of this machine."""
+    if stack:
+        from autorecovery.adapters.aws import clients
+        from autorecovery.adapters.aws.attempt_log import DynamoDbAttemptLog
+
+        return DynamoDbAttemptLog(clients.dynamodb(), _table(stack))
+    from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
+
+    return SqliteAttemptLog(_database(variables))
+
+
+def responses(stack: str | None, variables: Mapping[str, str]) -> "ResponseStarter":
+    """Return what starts and wakes responses: on AWS the deployed function, here a mailbox."""
     if stack:
         from autorecovery.adapters.aws import clients
         from autorecovery.adapters.aws.responses import DurableResponses
 
-        return DurableResponses(clients.lambda_(), function="")
-    from autorecovery.dry_run import Nobody
+        return DurableResponses(clients.lambda_(), *_outputs(stack, RESPONDER))
+    from autorecovery.adapters.sqlite.mailbox import Mailbox
 
-    return Nobody()
+    return Mailbox(_database(variables, create=True))
 
 
 def dead_letters(stack: str | None, variables: Mapping[str, str]) -> "DeadLetterBox":
@@ -91,9 +113,10 @@ def addressees(stack: str | None, variables: Mapping[str, str], config: Path) ->
     if not stack:
         return Addressees(
             triage=_triage_here(variables, config),
-            command_ends=lambda event: None,  # scripts of this machine send no such events
+            # Only triage puts letters aside here: nobody else is ever asked.
+            command_ends=lambda event: None,
             start_response=lambda incident_id: "",
-            incidents=_local(variables),
+            incidents=_local(variables, create=False),
         )
     from autorecovery.adapters.aws import clients
     from autorecovery.adapters.aws.functions import DeployedFunction, DeployedResponses
@@ -142,10 +165,22 @@ def _outputs(stack: str, *names: str) -> list[str]:
     return [told[name] for name in names]
 
 
-def _local(variables: Mapping[str, str]) -> "IncidentLog":
+def people_of(stack: str | None, variables: Mapping[str, str], *, new: bool = False) -> "People":
+    """Return what a person's word is written to; `new` begins a memory where there is none."""
+    from autorecovery.people import People
+
+    return People(
+        incident_log(stack, variables, create=new),
+        controls(stack, variables),
+        responses(stack, variables),
+        lambda: datetime.now(UTC),
+    )
+
+
+def _local(variables: Mapping[str, str], *, create: bool) -> "IncidentLog":
     from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 
-    return SqliteIncidentLog(_database(variables))
+    return SqliteIncidentLog(_database(variables, create=create))
 
 
 def _database(variables: Mapping[str, str], *, create: bool = False) -> "Database":

@@ -14,6 +14,7 @@ from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
+from autorecovery.adapters.sqlite.mailbox import Mailbox
 from autorecovery.config import Configuration
 from autorecovery.models.notice import Notice
 from autorecovery.models.signal import Target, TargetKind
@@ -23,6 +24,7 @@ from autorecovery.response.stage import Response
 from autorecovery.scripts import Script
 from autorecovery.triage.outcome import Outcome
 from autorecovery.triage.run import Triage
+from local_runtime.attendant import Attendant
 from local_runtime.bash_commands import BashCommandRunner
 from local_runtime.local_responses import LocalResponses
 from local_runtime.log_store import LogStore
@@ -95,6 +97,7 @@ class Machine:
     responses: LocalResponses
     triage: Triage
     response: Response
+    attendant: Attendant
 
     def take_up_open_incidents(self) -> int:
         """Respond again to every incident that an earlier run of this program left open.
@@ -108,40 +111,23 @@ class Machine:
 
     def close(self) -> None:
         """Stop everything; what was begun is in the database."""
+        self.attendant.close()
         self.commands.stop()
         self.responses.close()
         self.outcomes.close()
         self.database.close()
 
 
-class LeftToTheProgram(SqliteIncidentLog):
-    """IncidentLog for a command that is over in a moment and can live no response.
-
-    What it opens is not marked as started: the program that watches this machine starts it with
-    the next delivery that concerns it, or when it begins.
-    """
-
-    def mark_started(self, incident_id: str) -> None:
-        """Leave it to the program."""
-
-
-class NobodyHere:
-    """ResponseStarter of a command that can live no response; see LeftToTheProgram."""
-
-    def start(self, incident_id: str) -> None:
-        """Start nothing."""
-
-    def wake(self, token: str) -> None:
-        """Wake nobody: a response that waits looks again by itself."""
-
-
 def passing_triage(configuration: Configuration, folder: Path) -> Triage:
-    """Return triage over the state in this folder, for a command beside the program."""
+    """Return triage over the state in this folder, for a command that is over in a moment.
+
+    It leaves word of what it opens: the program that watches this machine lives the responses.
+    """
     database = Database(folder / DATABASE)
     return Triage(
         configuration=configuration,
-        incidents=LeftToTheProgram(database),
-        responses=NobodyHere(),
+        incidents=SqliteIncidentLog(database),
+        responses=Mailbox(database),
         targets=ThisHost(host_name()),
         dead_letters=SqliteDeadLetters(database),
         clock=utc_now,
@@ -207,4 +193,5 @@ def assemble(
         responses,
         triage,
         response,
+        Attendant(Mailbox(database), responses),
     )

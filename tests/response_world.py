@@ -19,7 +19,7 @@ from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.config import Configuration
-from autorecovery.models.incident import Ending, Entry, Incident, incident_id
+from autorecovery.models.incident import Ending, Entry, EntryKind, Incident, incident_id
 from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import Autonomy, Level
 from autorecovery.models.rule import Rule
@@ -148,6 +148,13 @@ class World:
         """Wake the response as triage does; return whether it waited."""
         token = self.incidents.wake_token(self.opened.id)
         return token is not None and self.execution.wake(token)
+
+    def hear(self, state: str, name: str = "cpu high") -> None:
+        """Let an alarm say something now, as triage notes it, and wake the response."""
+        facts = {"state": state, "name": name}
+        entry = Entry(f"{name} {self.clock()}", self.clock(), EntryKind.SIGNALLED, state, facts)
+        self.incidents.record(self.opened.id, entry)
+        self.wake()
 
     def later(self, after: timedelta, happening: Callable[[], object]) -> None:
         """Let something happen so long after the opening."""

@@ -1,14 +1,18 @@
-"""What a person decides about an incident: approve, deny, acknowledge, close.
+"""What a person decides about an incident: approve, deny, acknowledge, close, recover.
 
 The same functions serve the command line, chat buttons and the page. Each answers in words, and
 changes nothing where there is nothing to decide.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from autorecovery.models.controls import Approval
-from autorecovery.models.incident import Entry, EntryKind, Incident
+from autorecovery.models.controls import Approval, Order, Promotion
+from autorecovery.models.incident import Entry, EntryKind, Incident, incident_id
+from autorecovery.models.reason import IncidentState, Level, Reason
+from autorecovery.models.rule import Rule
+from autorecovery.models.signal import BY_HAND, Signal, SignalKind, Target
 from autorecovery.ports import Clock, Controls, IncidentLog, ResponseStarter
 
 
@@ -58,11 +62,12 @@ def decide(incident: Incident, by: str, app: People, *, approved: bool) -> Answe
 
 def close(incident: Incident, by: str, app: People) -> Answer:
     """Close an incident by hand; its response then ends without running anything more."""
-    if not app.incidents.close(incident.id):
+    now = app.clock()
+    if not app.incidents.close(incident.id, Reason.CLOSED_BY_PERSON, now):
         return Answer(False, f"{incident.id} is closed already")
     text = f"closed by {by}"
     app.incidents.record(
-        incident.id, Entry("closed by person", app.clock(), EntryKind.CLOSED, text, {"by": by})
+        incident.id, Entry("closed by person", now, EntryKind.CLOSED, text, {"by": by})
     )
     _wake(incident, app)
     return Answer(True, f"{incident.id}: {text}")
@@ -76,6 +81,92 @@ def acknowledge(incident: Incident, by: str, app: People) -> Answer:
     entry = Entry("acknowledged", app.clock(), EntryKind.ACKNOWLEDGED, text, {"by": by})
     app.incidents.record(incident.id, entry)
     return Answer(True, f"{incident.id}: {text}")
+
+
+def recover(incident: Incident, by: str, app: People) -> Answer:
+    """Have the incident's ladder climbed, from its first rung, through the same gates.
+
+    The word counts as the approval of the first rung; it is evidence as fresh as its moment.
+    """
+    if why_not := _why_no_climb(incident):
+        return Answer(False, f"{incident.id} {why_not}")
+    story = app.incidents.timeline(incident.id)
+    orders = [entry for entry in story if entry.kind is EntryKind.ORDERED]
+    mine = _order(len(orders) + 1, by, app.clock())
+    if orders and not _is_followed(orders[-1], story):
+        return Answer(False, f"{incident.id}: {_has_asked(orders[-1])}")
+    app.incidents.record(incident.id, mine)
+    stands = next(e for e in app.incidents.timeline(incident.id) if e.key == mine.key)
+    if stands != mine:
+        return Answer(False, f"{incident.id}: {_has_asked(stands)}")
+    _wake(incident, app)
+    return Answer(True, f"{incident.id}: {mine.text}; autorecovery explain {incident.id} tells")
+
+
+def open_by_hand(rule: Rule, target: Target, by: str, app: People) -> Answer:
+    """Have a rule's ladder climbed on a target; where an incident is open there, in that one."""
+    if not rule.recover:
+        return Answer(False, f"rule {rule.name} has nothing to run")
+    now = app.clock()
+    signal = Signal(
+        id=f"{by} at {now.isoformat()}", kind=SignalKind.STATE, target=target, name="by hand",
+        at=now, origin=BY_HAND, state=f"recovery asked for by {by}",
+    )  # fmt: skip
+    candidate = Incident(
+        id=incident_id(rule.name, target.key, signal), rule_name=rule.name, rule=rule,
+        target=target, level=Level(rule.recover_at), signal=signal, opened_at=now, breached_at=now,
+    )  # fmt: skip
+    claim = app.incidents.open(candidate)
+    if not claim.won:
+        return recover(claim.incident, by, app)
+    order = _order(1, by, now)
+    app.incidents.record(candidate.id, order)
+    app.responses.start(candidate.id)
+    app.incidents.mark_started(candidate.id)
+    return Answer(True, f"{candidate.id}: {order.text}; autorecovery explain {candidate.id} tells")
+
+
+def promote(script: str, rule_name: str, by: str, app: People) -> Answer:
+    """Let a demoted script be run by itself again; what it did before counts no more."""
+    if app.controls.demotion(script, rule_name) is None:
+        return Answer(False, f"{script} is not demoted under rule {rule_name}")
+    app.controls.promote(Promotion(script, rule_name, by, app.clock()))
+    return Answer(True, f"{script} may be run by itself under rule {rule_name} again, says {by}")
+
+
+_BUSY = {
+    IncidentState.ASKING: "asks already whether to run it; answer with approve or deny",
+    IncidentState.RECOVERING: "is being recovered already",
+    IncidentState.VERIFYING: "is being verified already",
+    IncidentState.SETTLING: "is verified; it is handed over should it fall sick again",
+}
+
+
+def _why_no_climb(incident: Incident) -> str | None:
+    rule = incident.rule
+    if incident.is_closed:
+        return "is closed; name the target and the rule to start anew"
+    if rule is None or not rule.recover:
+        return "has no ladder to climb: its rule has nothing to run"
+    if incident.state is IncidentState.OPEN and incident.level.reaches(rule.recover_at):
+        return "has only just been opened; its response decides within seconds"
+    return _BUSY.get(incident.state)
+
+
+def _order(number: int, by: str, now: datetime) -> Entry:
+    return Entry(
+        f"order {number}", now, EntryKind.ORDERED, f"recovery asked for by {by}", {"by": by}
+    )
+
+
+def _is_followed(order: Entry, story: Sequence[Entry]) -> bool:
+    """Return whether the response has taken this order up."""
+    followed = Order(order.key, str(order.facts["by"]), order.at).followed
+    return any(entry.key == followed for entry in story)
+
+
+def _has_asked(order: Entry) -> str:
+    return f"{order.facts['by']} has asked for it already, at {order.at:%H:%M:%S} UTC"
 
 
 def _last_question(incident: Incident, app: People) -> Entry | None:

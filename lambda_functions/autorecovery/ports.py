@@ -20,8 +20,15 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
     from contextlib import AbstractContextManager
     from datetime import timedelta
 
-    from autorecovery.models.controls import Approval, DeclaredWindow, Halt
+    from autorecovery.models.controls import (
+        Approval,
+        DeclaredWindow,
+        Demotion,
+        Halt,
+        Promotion,
+    )
     from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
+    from autorecovery.models.history import Case
     from autorecovery.models.incident import (
         Attempt,
         Breach,
@@ -120,7 +127,7 @@ class IncidentLog(Protocol):
     def move(self, incident_id: str, state: IncidentState) -> None:
         """Set the state of an incident that is not closed."""
 
-    def close(self, incident_id: str) -> bool:
+    def close(self, incident_id: str, why: Reason, at: datetime) -> bool:
         """Close the incident and release its claim; return whether it was open until now."""
 
     def open_incidents(self) -> Sequence[OpenIncident]:
@@ -129,8 +136,8 @@ class IncidentLog(Protocol):
     def recent(self, limit: int) -> Sequence[Incident]:
         """Return the incidents opened last, newest first."""
 
-    def opened_since(self, moment: datetime) -> Sequence[Incident]:
-        """Return the incidents opened since then, newest first; may lag behind by a second."""
+    def cases(self, rule_name: str, since: datetime, at_most: int) -> Sequence[Case]:
+        """Return the newest incidents of this rule that were opened since then, newest first."""
 
     def record(self, incident_id: str, entry: Entry) -> None:
         """Append to the timeline; an entry of the same key stands already and is kept."""
@@ -168,6 +175,9 @@ class AttemptLog(Protocol):
 
     def recent_on(self, target: Target, since: datetime) -> Sequence[Attempt]:
         """Return the attempts on this target since then, of whatever rule, newest first."""
+
+    def of_rule(self, rule_name: str, since: datetime) -> Sequence[Attempt]:
+        """Return the attempts under this rule whose command is over, begun since then."""
 
     def of_command(self, command_id: str) -> Attempt | None:
         """Return the attempt that sent this command."""
@@ -304,3 +314,15 @@ class Controls(Protocol):
 
     def approval(self, attempt: str) -> Approval | None:
         """Return the decision on an attempt, if a person made one."""
+
+    def demote(self, demotion: Demotion) -> Demotion:
+        """Demote a script under a rule; return the demotion that stands, which is the first."""
+
+    def demotion(self, script: str, rule_name: str) -> Demotion | None:
+        """Return the demotion of this script under this rule, if it stands."""
+
+    def promote(self, promotion: Promotion) -> bool:
+        """Lift a demotion; return whether there was one."""
+
+    def promotion(self, script: str, rule_name: str) -> Promotion | None:
+        """Return the last promotion of this script under this rule, if there was one."""

@@ -149,3 +149,18 @@ def test_every_trouble_of_the_store_is_told_in_our_words(
         with pytest.raises(StoreError, match=code) as caught:
             act(DynamoDbAttemptLog(dynamodb, aws.TABLE))
     assert caught.value.retryable is retryable
+
+
+def test_of_a_rule_are_returned_the_attempts_that_are_over_since_then(log: AttemptLog) -> None:
+    over = CommandStatus(CommandState.SUCCEEDED, exit_code=0)
+    verdict = Judgement(Verdict.VERIFIED, START + 3 * MINUTE, "2 datapoints")
+    old = attempt("inc-0-r1", -60, status=over)
+    first = attempt("inc-1-r1", 1, status=over, judgement=verdict, command_id="c-1")
+    other = attempt("inc-3-r1", 2, rule_name="memory", status=over)
+    running = attempt("inc-4-r1", 3)
+    for each in (old, first, other, running):
+        log.intend(each)
+        log.complete(each)
+        log.complete(each)
+    assert list(log.of_rule("cpu", START)) == [first]
+    assert list(log.of_rule("memory", START)) == [other]

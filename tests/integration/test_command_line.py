@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,25 @@ from moto import mock_aws
 
 from autorecovery.adapters.aws import clients
 from autorecovery.adapters.aws.functions import DeployedFunction
+from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
+from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
+from autorecovery.adapters.sqlite.mailbox import Mailbox
 from autorecovery.config import load
 from autorecovery.dry_run import rehearse
-from autorecovery.models.incident import Entry, EntryKind, Incident
-from autorecovery.models.reason import Level, Reason
+from autorecovery.models.controls import Demotion
+from autorecovery.models.incident import (
+    Attempt,
+    CommandState,
+    CommandStatus,
+    Entry,
+    EntryKind,
+    Incident,
+    Judgement,
+)
+from autorecovery.models.reason import Level, Reason, Verdict
 from autorecovery.models.signal import TYPED, Signal, SignalKind, Target
 from command_line import dead_letters
 from command_line.failures import Failure
@@ -250,6 +262,45 @@ def test_an_incident_is_acknowledged_and_closed_by_hand(home: Path) -> None:
     assert (again.returncode, json.loads(again.stdout)["changed"]) == (5, False)
 
 
+def test_a_recovery_by_hand_names_a_rule_that_there_is(home: Path, tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "rules: { load: { when: { metric: load, warning: 1 }, recover_at: warning,"
+        " recover: [ { run: noop } ] } }"
+    )
+    unknown = run("recover", "web-1", "lode", "-c", str(config), home=home)
+    assert (unknown.returncode, "its rules: load" in unknown.stderr) == (2, True)
+    asked = run("recover", "web-1", "load", "-c", str(config), home=home, AUTORECOVERY_USER="ann")
+    assert (asked.returncode, "recovery asked for by ann" in asked.stdout) == (0, True)
+    again = run("recover", "last", "--json", home=home, AUTORECOVERY_USER="bob")
+    assert (again.returncode, json.loads(again.stdout)["changed"]) == (5, False)
+
+
+def test_scorecards_show_each_script_s_record_and_promote_lifts_a_demotion(home: Path) -> None:
+    database = Database(home / DATABASE)
+    [incident] = SqliteIncidentLog(database).recent(1)
+    tried = Attempt(
+        f"{incident.id}-r1", incident.id, incident.rule_name, incident.target, "restart_service",
+        {}, incident.opened_at, incident.opened_at, timedelta(minutes=2),
+        status=CommandStatus(CommandState.SUCCEEDED, exit_code=0),
+        judgement=Judgement(Verdict.VERIFIED, incident.opened_at + timedelta(minutes=3), "proof"),
+    )  # fmt: skip
+    attempts = SqliteAttemptLog(database)
+    attempts.intend(tried)
+    attempts.complete(tried)
+    words = SqliteControls(database)
+    words.demote(Demotion("restart_service", incident.rule_name, NOW, 1, 6, 0.03, incident.id))
+    database.close()
+    shown = run("scorecards", "--within", "365d", home=home)
+    assert "restart_service" in shown.stdout
+    assert "1 of 1" in shown.stdout
+    assert "asks: demoted" in shown.stdout
+    told = json.loads(run("scorecards", "--within", "365d", "--json", home=home).stdout)
+    assert told["scorecards"][0]["recovery_seconds"] == {"p50": 180, "p90": 180}
+    assert run("promote", "restart_service", incident.rule_name, home=home).returncode == 0
+    assert run("promote", "restart_service", incident.rule_name, home=home).returncode == 5
+
+
 @pytest.mark.parametrize("forged", ["inc-20260115-030500-deadbeef", "'; rm -rf /", "../../etc"])
 def test_a_forged_id_gets_a_clear_answer(home: Path, forged: str) -> None:
     answer = run("approve", forged, home=home)
@@ -313,10 +364,10 @@ def test_a_replayed_letter_opens_its_incident_once_and_is_stale(dead: Path) -> N
 
 def test_what_a_replay_opens_is_left_for_the_program_that_watches_this_machine(dead: Path) -> None:
     run("dead-letters", "replay", "1", "-c", "command_line/template.yaml", home=dead)
+    (incident,) = incidents_of(dead)
     database = Database(dead / DATABASE)
-    (incident,) = SqliteIncidentLog(database).open_incidents()
+    assert Mailbox(database).collect() == [("start", incident.id)]
     database.close()
-    assert not incident.started
 
 
 def test_all_letters_are_replayed_and_those_that_stay_are_told(dead: Path) -> None:

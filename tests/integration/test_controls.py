@@ -12,7 +12,7 @@ from autorecovery.adapters.aws.controls import DynamoDbControls
 from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.errors import StoreError
-from autorecovery.models.controls import Approval, DeclaredWindow, Halt
+from autorecovery.models.controls import Approval, DeclaredWindow, Demotion, Halt, Promotion
 from autorecovery.models.fleet import FleetAllowance, Lease
 from autorecovery.models.limits import MaintenanceWindow
 from autorecovery.models.reason import Reason
@@ -107,3 +107,20 @@ def test_a_book_that_others_always_change_first_is_told_as_contended() -> None:
             Outrun(dynamodb, aws.TABLE).reserve("web", lease("a"), ALLOWED, START)
         assert told.value.retryable
         assert rival.ledger("web").leases == ()
+
+
+def demotion(incident_id: str) -> Demotion:
+    return Demotion("restart_service", "cpu", START, 1, 6, 0.03, incident_id)
+
+
+def test_a_demotion_stands_until_a_person_lifts_it(store: Store) -> None:
+    assert store.demotion("restart_service", "cpu") is None
+    assert store.demote(demotion("inc-1")) == demotion("inc-1")
+    assert store.demote(demotion("inc-2")) == demotion("inc-1")  # the first one stands
+    assert store.demotion("restart_service", "cpu") == demotion("inc-1")
+    assert store.demotion("restart_service", "memory") is None
+    word = Promotion("restart_service", "cpu", "ann", START)
+    assert store.promote(word)
+    assert store.demotion("restart_service", "cpu") is None
+    assert store.promotion("restart_service", "cpu") == word
+    assert not store.promote(word)

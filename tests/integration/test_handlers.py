@@ -17,6 +17,7 @@ from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.bootstrap.response import response
 from autorecovery.errors import ConfigurationError, StoreError
 from autorecovery.models.incident import Attempt
+from autorecovery.models.reason import Reason
 from tests.fakes import RecordingStarter
 from tests.integration import aws
 from tests.response_world import INSTANCE, RESTART, START, World, incident, rule
@@ -44,7 +45,7 @@ def test_the_responder_returns_how_the_incident_ended() -> None:
 
 def test_an_ending_without_a_verdict_says_so() -> None:
     world = World(incident(rule(RESTART)))
-    world.incidents.close(world.opened.id)
+    world.incidents.close(world.opened.id, Reason.CLOSED_BY_PERSON, world.clock())
     event = {"incident_id": world.opened.id}
     answer = live(
         lambda flow: incident_responder.handle(event, flow, world.response),

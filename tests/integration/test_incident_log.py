@@ -16,7 +16,7 @@ from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.errors import StoreError
 from autorecovery.models.incident import Breach, Entry, EntryKind, Incident, Sighting
-from autorecovery.models.reason import IncidentState, Level
+from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.signal import Target, TargetKind
 from autorecovery.ports import IncidentLog
 from tests.integration import aws
@@ -83,7 +83,7 @@ def test_other_targets_and_other_rules_are_other_claims(log: IncidentLog) -> Non
 
 def test_an_id_that_was_used_and_closed_opens_nothing(log: IncidentLog) -> None:
     log.open(opened())
-    log.close(opened().id)
+    log.close(opened().id, Reason.RECOVERED, START)
     claim = log.open(opened())
     assert (claim.won, claim.incident.is_closed) == (False, True)
 
@@ -92,7 +92,7 @@ def test_an_id_that_was_used_is_answered_even_while_another_holds_the_claim(
     log: IncidentLog,
 ) -> None:
     log.open(opened(1))
-    log.close(opened(1).id)
+    log.close(opened(1).id, Reason.RECOVERED, START)
     log.open(opened(2))
     claim = log.open(opened(1))
     assert (claim.won, claim.incident.id, claim.incident.is_closed) == (False, opened(1).id, True)
@@ -100,7 +100,7 @@ def test_an_id_that_was_used_is_answered_even_while_another_holds_the_claim(
 
 def test_closing_frees_the_claim_for_a_new_incident(log: IncidentLog) -> None:
     log.open(opened(1))
-    log.close(opened(1).id)
+    log.close(opened(1).id, Reason.RECOVERED, START)
     assert log.open(opened(2)).won
 
 
@@ -122,7 +122,7 @@ def test_names_may_be_as_long_as_alarms_allow(log: IncidentLog) -> None:
     log.record(candidate.id, Entry("signal " + "é" * 900, START, EntryKind.SIGNALLED, "x"))
     assert len(log.timeline(candidate.id)) == 1
     assert [open_.key for open_ in log.open_incidents()] == [candidate.key]
-    assert log.close(candidate.id)
+    assert log.close(candidate.id, Reason.RECOVERED, START)
 
 
 # One incident's life
@@ -137,7 +137,7 @@ def test_what_was_never_opened_is_not_found(log: IncidentLog) -> None:
     assert log.get("inc-unknown") is None
     assert log.wake_token("inc-unknown") is None
     assert list(log.timeline("inc-unknown")) == []
-    assert not log.close("inc-unknown")
+    assert not log.close("inc-unknown", Reason.RECOVERED, START)
     assert not log.raise_level("inc-unknown", Level.CRITICAL, START)
     log.mark_started("inc-unknown")
     log.move("inc-unknown", IncidentState.VERIFYING)
@@ -158,7 +158,7 @@ def test_the_level_only_rises(log: IncidentLog) -> None:
 
 def test_a_closed_incident_does_not_get_worse(log: IncidentLog) -> None:
     log.open(opened(level=Level.WARNING))
-    log.close(opened().id)
+    log.close(opened().id, Reason.RECOVERED, START)
     assert not log.raise_level(opened().id, Level.CRITICAL, START)
 
 
@@ -166,22 +166,22 @@ def test_a_state_changes_until_it_is_closed(log: IncidentLog) -> None:
     log.open(opened())
     log.move(opened().id, IncidentState.RECOVERING)
     assert _state(log) is IncidentState.RECOVERING
-    log.close(opened().id)
+    log.close(opened().id, Reason.RECOVERED, START)
     log.move(opened().id, IncidentState.VERIFYING)
     assert _state(log) is IncidentState.CLOSED
 
 
 def test_it_is_closed_once(log: IncidentLog) -> None:
     log.open(opened())
-    assert log.close(opened().id)
-    assert not log.close(opened().id)
+    assert log.close(opened().id, Reason.RECOVERED, START)
+    assert not log.close(opened().id, Reason.RECOVERED, START)
 
 
 def test_closing_late_does_not_take_the_claim_of_the_next(log: IncidentLog) -> None:
     log.open(opened(1))
-    log.close(opened(1).id)
+    log.close(opened(1).id, Reason.RECOVERED, START)
     log.open(opened(2))
-    log.close(opened(1).id)
+    log.close(opened(1).id, Reason.RECOVERED, START)
     assert [open_.incident_id for open_ in log.open_incidents()] == [opened(2).id]
 
 
@@ -231,7 +231,7 @@ def test_a_long_story_is_told_to_its_end(log: IncidentLog) -> None:
 def test_open_incidents_are_those_not_closed(log: IncidentLog) -> None:
     for name in ("web-1", "web-2", "web-3"):
         log.open(elsewhere(name))
-    log.close(elsewhere("web-2").id)
+    log.close(elsewhere("web-2").id, Reason.RECOVERED, START)
     log.mark_started(elsewhere("web-3").id)
     log.move(elsewhere("web-3").id, IncidentState.HANDED_OVER)
     found = {(o.target_key, o.rule_name, o.level, o.started) for o in log.open_incidents()}
@@ -244,11 +244,34 @@ def test_open_incidents_are_those_not_closed(log: IncidentLog) -> None:
 def test_recent_incidents_come_newest_first_closed_ones_included(log: IncidentLog) -> None:
     for number in (3, 1, 4, 2, 5):
         log.open(elsewhere(f"web-{number}", number))
-    log.close(elsewhere("web-5", 5).id)
+    log.close(elsewhere("web-5", 5).id, Reason.RECOVERED, START)
     found = log.recent(3)
     assert [i.target.name for i in found] == ["web-5", "web-4", "web-3"]
     assert found[0].is_closed
     assert log.recent(99)[4].target.name == "web-1"
+
+
+def test_the_cases_of_a_rule_come_newest_first_each_with_how_it_ended(log: IncidentLog) -> None:
+    for number in (1, 3, 2):
+        log.open(elsewhere(f"web-{number}", number))
+    log.open(incident(rule(RESTART, name="other")))
+    log.close(elsewhere("web-2", 2).id, Reason.HEALTHY_BY_ITSELF, START + MINUTE)
+    found = log.cases("cpu", START, 10)
+    assert [(case.target_key, case.ended, case.ended_at) for case in found] == [
+        ("host/web-3", None, None),
+        ("host/web-2", Reason.HEALTHY_BY_ITSELF, START + MINUTE),
+        ("host/web-1", None, None),
+    ]
+    assert found[0].incident_id == elsewhere("web-3", 3).id
+    assert found[0].opened_at == elsewhere("web-3", 3).opened_at
+
+
+def test_of_the_cases_only_the_newest_since_then_are_returned(log: IncidentLog) -> None:
+    for number in range(1, 5):
+        log.open(elsewhere(f"web-{number}", number))
+    assert [case.target_key for case in log.cases("cpu", START, 2)] == ["host/web-4", "host/web-3"]
+    since = elsewhere("web-4", 4).opened_at
+    assert [case.target_key for case in log.cases("cpu", since, 9)] == ["host/web-4"]
 
 
 # Sightings

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import IncidentState, Reason
 from autorecovery.scripts import Script
 from autorecovery.triage.run import triage
+from command_line import answers
 from local_runtime.local_responses import quiet_the_runner
 from local_runtime.log_store import subscription_payload
 from local_runtime.machine import Machine, assemble
@@ -98,6 +100,27 @@ def test_a_line_that_names_another_host_runs_nothing_here(tmp_path: Path) -> Non
         machine.close()
     assert runs(tmp_path) == 0
     assert "has not opted in" in " ".join(notices[0].lines)
+
+
+def test_a_recovery_asked_for_on_the_command_line_is_run_by_the_program_beside_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "rules: { load: { when: { metric: load, warning: 50, critical: 90 },"
+        " autonomy: observe, recover: [ { run: noop } ] } }"
+    )
+    shipped = {"noop": replace(scripts(tmp_path)["touch"], name="noop")}
+    machine = assemble(configuration(), shipped, tmp_path, lambda notice: None, os.environ)
+    try:
+        answers.recover(
+            machine.name, "load", None, {"AUTORECOVERY_HOME": str(tmp_path)},
+            tmp_path / "config.yaml", as_json=False,
+        )  # fmt: skip
+        wait_for(tmp_path, "ran")
+        assert machine.incidents.recent(1)[0].rule_name == "load"
+    finally:
+        machine.close()
+    assert runs(tmp_path) == 1
 
 
 DYING = """

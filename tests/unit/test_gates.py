@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autorecovery.config import Limits
-from autorecovery.models.controls import Halt
+from autorecovery.models.controls import Demotion, Halt
 from autorecovery.models.incident import Attempt, Decision
 from autorecovery.models.reason import Autonomy, IncidentState, Reason
 from autorecovery.ports import Presence
@@ -15,6 +15,7 @@ from autorecovery.response.gates import GATES, Facts, decide
 from tests.response_world import INSTANCE, OPTED_IN, RESTART, START, incident, rule, signal
 
 MINUTE = timedelta(minutes=1)
+DEMOTED = Demotion("restart_service", "cpu", START, 1, 6, 0.03, "inc-other")
 CLOSED = incident(rule(RESTART), state=IncidentState.CLOSED)
 MISTAKEN = incident(rule(RESTART), signal(claimed_identity="i-other"))
 
@@ -31,7 +32,9 @@ def open_facts(**changes: Any) -> Facts:
         others=(),
         openings=1,
         fellows=1,
+        ordered=False,
         approval=None,
+        demotion=None,
         halt=None,
         windows=(),
         fleet_refusal=None,
@@ -68,6 +71,11 @@ def test_where_nothing_speaks_against_it_the_rung_runs() -> None:
         ({"incident": incident(rule(RESTART, autonomy=Autonomy.ASK))}, Reason.AUTONOMY_ASK),
         ({"incident": incident(rule(RESTART, autonomy=Autonomy.OBSERVE))}, Reason.AUTONOMY_OBSERVE),
         ({"incident": incident(None)}, Reason.AUTONOMY_OBSERVE),
+        ({"demotion": DEMOTED}, Reason.SCRIPT_DEMOTED),
+        (
+            {"incident": incident(rule(RESTART, autonomy=Autonomy.OBSERVE)), "ordered": True},
+            Reason.AUTONOMY_ASK,
+        ),
         ({"others": (attempt_at(minutes_ago=14),)}, Reason.COOLING_DOWN),
         ({"halt": Halt("ops", "deploying", START)}, Reason.HALTED),
         ({"windows": (("nightly", START + 5 * MINUTE),)}, Reason.MAINTENANCE),

@@ -274,19 +274,25 @@ def ways_in(source: str, place: str) -> list[str]:
 
 def _wrong_with(call: ast.Call, place: str) -> Iterator[str]:
     name = _called(call)
+    given = {word.arg: ast.unparse(word.value) for word in call.keywords}
     if name in NEVER:
         yield f"calls {name}"
     if name in WHERE and place not in WHERE[name]:
         yield f"calls {name} outside of {WHERE[name]}"
-    if PROCESSES.match(ast.unparse(call.func)) and place not in WHERE["Popen"]:
-        yield "starts a process"
-    given = {word.arg: ast.unparse(word.value) for word in call.keywords}
-    if given.get("shell", "False") != "False":
-        yield "starts a shell"
     if name == "Attempt" and (call.args or given.get("script") != "rung.run"):
         yield "makes an attempt of something else than the rung's script"
+    yield from _wrong_with_process(name, given, call, place)
     if any(builder in place for builder in BUILDERS):
         yield from _wrong_with_parameters(name, given, call)
+
+
+def _wrong_with_process(
+    name: str, given: dict[str | None, str], call: ast.Call, place: str
+) -> Iterator[str]:
+    if PROCESSES.match(ast.unparse(call.func)) and place not in WHERE["Popen"]:
+        yield "starts a process"
+    if given.get("shell", "False") != "False":
+        yield "starts a shell"
     if place == "local_runtime/bash_commands.py" and name == "Popen":
         told = ast.unparse(call.args[0])
         if told != "['bash', '-c', script.text, script.name]":

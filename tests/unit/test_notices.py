@@ -17,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autorecovery.config import Configuration
+from autorecovery.models.controls import Demotion
 from autorecovery.models.incident import (
     Attempt,
+    Climb,
     CommandState,
     CommandStatus,
     Decision,
@@ -30,6 +32,7 @@ from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Level, Reason, Verdict
 from autorecovery.models.rule import Rule
 from autorecovery.models.signal import (
+    BY_HAND,
     TYPED,
     EventOrigin,
     LogOrigin,
@@ -118,6 +121,8 @@ FAILED = attempt(
     status=CommandStatus(CommandState.FAILED, "nginx did not stay up", exit_code=1),
     judgement=Judgement(Verdict.NOT_RECOVERED, LATER, "3 datapoints, 96 to 98"),
 )
+VERIFIED = Judgement(Verdict.VERIFIED, LATER, "3 datapoints, 20 to 31")
+UNCLEAR = Judgement(Verdict.INCONCLUSIVE, LATER, "no data")
 HELD = Decision(
     acts=False,
     reason=Reason.COOLING_DOWN,
@@ -192,24 +197,41 @@ NOTICES: dict[str, Notice] = {
     "recovered": compose.recovered(incident(rule()), attempt(), PROOF, LATER),
     "handed_over_ladder_exhausted": compose.handed_over(
         incident(rule(), level=Level.WARNING),
-        Reason.LADDER_EXHAUSTED,
-        (FAILED, attempt(CommandState.NOT_RUN)),
-        None,
-        PROOF,
+        Climb(Reason.LADDER_EXHAUSTED, (attempt(CommandState.NOT_RUN), FAILED)),
         LATER,
     ),
     "handed_over_held": compose.handed_over(
-        incident(rule()), Reason.COOLING_DOWN, (), HELD, "", LATER
+        incident(rule()), Climb(Reason.COOLING_DOWN, (), HELD), LATER
     ),
     "handed_over_unknown": compose.handed_over(
         incident(rule()),
-        Reason.MAY_STILL_BE_RUNNING,
-        (attempt(CommandState.UNKNOWN), attempt(CommandState.RUNNING)),
-        None,
-        "no data",
+        Climb(
+            Reason.MAY_STILL_BE_RUNNING,
+            (attempt(CommandState.UNKNOWN), attempt(CommandState.RUNNING, judgement=UNCLEAR)),
+        ),
         LATER,
     ),
     "reminder": compose.reminder(incident(rule()), "14 datapoints, 97", LATER),
+    "demoted": compose.demoted(
+        incident(rule()),
+        Demotion("restart_service", "cpu-overload", OPENED, 1, 7, 0.026, "inc-1"),
+        20,
+        LATER,
+    ),
+    "opened_by_hand": compose.opened(
+        incident(
+            rule(),
+            kind=SignalKind.STATE,
+            origin=BY_HAND,
+            value=None,
+            evidence=(),
+            state="recovery asked for by ann",
+        ),
+        OPENED,
+    ),
+    "handed_over_relapsed": compose.handed_over(
+        incident(rule()), Climb(Reason.RELAPSED, (attempt(judgement=VERIFIED),)), LATER
+    ),
     "healthy_by_itself": compose.healthy_by_itself(incident(rule()), PROOF, LATER),
     "closed_by_person": compose.closed_by_person(incident(rule()), LATER),
 }
@@ -230,7 +252,7 @@ def test_every_agreed_text_belongs_to_a_notice() -> None:
 
 
 def test_an_incident_without_a_rule_has_tried_nothing_and_would_run_nothing() -> None:
-    notice = compose.handed_over(incident(), Reason.NO_RULE, (), None, "", LATER)
+    notice = compose.handed_over(incident(), Climb(Reason.NO_RULE), LATER)
     assert not any("Not run" in line for line in notice.lines)
 
 

@@ -34,6 +34,7 @@ from tests.response_world import OPTED_IN, SICK
 
 KEPT_AT = datetime(2026, 1, 15, 3, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+CLOSED = Reason.CLOSED_BY_PERSON
 
 CONFIGURATION = """
 rules:
@@ -171,7 +172,7 @@ def test_what_a_topic_could_not_deliver_is_the_same_incident_as_what_it_delivere
 def test_a_letter_of_a_closed_incident_opens_nothing(fresh: ReplayedWorld) -> None:
     failed = letter(sample("alarm_lambda_cpu_high"))
     replay(failed, ListedBox(failed), fresh.addressees())
-    fresh.incidents.close(fresh.incidents.recent(1)[0].id)
+    fresh.incidents.close(fresh.incidents.recent(1)[0].id, CLOSED, KEPT_AT)
     came = replay(failed, ListedBox(failed), fresh.addressees())
     assert Reason.ALREADY_HANDLED in came.text
     assert len(fresh.starts) == 1
@@ -314,7 +315,7 @@ def test_a_response_that_has_ended_badly_stays_and_says_what_is_left_to_do(
 
 def test_a_response_of_a_closed_incident_is_not_started(fresh: ReplayedWorld) -> None:
     lost = of_response(opened(fresh))
-    fresh.incidents.close(fresh.incidents.recent(1)[0].id)
+    fresh.incidents.close(fresh.incidents.recent(1)[0].id, CLOSED, KEPT_AT)
     fresh.starts.clear()
     assert replay(lost, ListedBox(lost), fresh.addressees()).done
     assert fresh.starts == []

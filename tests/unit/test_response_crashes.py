@@ -22,7 +22,7 @@ from tests.response_world import (
     rule,
 )
 
-LONG = timedelta(minutes=25)
+LONG = timedelta(minutes=45)
 """Long enough for the first reminder."""
 
 FAST = {**RESTART, "verify": {"within": "3m", "healthy_for": "1m"}}

@@ -70,7 +70,7 @@ def test_the_story_is_told_in_order() -> None:
     world.respond()
     assert [entry.key for entry in world.story] == [
         "told opened", "decided 1", "intended 1", "started 1", "ended 1", "verified 1",
-        "told closed", "closed",
+        "told recovered 1", "closed",
     ]  # fmt: skip
 
 
@@ -454,7 +454,7 @@ def test_a_target_that_got_healthy_meanwhile_is_left_alone() -> None:
 
 def test_an_incident_that_a_person_closed_is_left_alone() -> None:
     world = World(incident(rule(RESTART)))
-    world.incidents.close(world.opened.id)
+    world.incidents.close(world.opened.id, Reason.CLOSED_BY_PERSON, world.clock())
     ending = world.respond()
     assert ending is not None
     assert (ending.reason, ending.verdict) == (Reason.CLOSED_BY_PERSON, None)

@@ -86,7 +86,13 @@ def test_a_warning_between_the_limits_stays_open() -> None:
 
 def test_a_warning_that_a_person_closes_is_over() -> None:
     world = World(at_warning(rule(RESTART)))
-    world.later(HOUR, lambda: (world.incidents.close(world.opened.id), world.wake()))
+    world.later(
+        HOUR,
+        lambda: (
+            world.incidents.close(world.opened.id, Reason.CLOSED_BY_PERSON, world.clock()),
+            world.wake(),
+        ),
+    )
     ending = world.respond()
     assert ending is not None
     assert ending.reason is Reason.CLOSED_BY_PERSON
@@ -242,6 +248,6 @@ def test_a_wake_up_is_heard_at_once_however_long_the_watch(after: timedelta) -> 
     world = handed_over()
     well = world.opened.opened_at + after
     world.reader.value_at = lambda moment: WELL if moment >= well else SICK
-    world.later(after + 4 * MINUTE, world.wake)
+    world.later(after + 4 * MINUTE, lambda: world.hear("OK"))
     assert world.respond() is not None
     assert world.clock() <= world.opened.opened_at + after + 4 * MINUTE

@@ -283,7 +283,7 @@ def test_what_comes_again_after_the_incident_was_closed_opens_nothing(
     world = World()
     for event in before:
         world.sees(event)
-    world.incidents.close(world.only().id)
+    world.incidents.close(world.only().id, Reason.CLOSED_BY_PERSON, world.now)
     (touched,) = world.sees(after).incidents
     assert (touched.action, touched.reason) == (Action.UPDATED, Reason.ALREADY_HANDLED)
     assert world.open_ones() == []
@@ -292,7 +292,7 @@ def test_what_comes_again_after_the_incident_was_closed_opens_nothing(
 def test_a_new_breach_after_the_incident_was_closed_opens_another() -> None:
     world = World()
     world.sees(delivery(disk(97, at=60)))
-    world.incidents.close(world.only().id)
+    world.incidents.close(world.only().id, Reason.CLOSED_BY_PERSON, world.now)
     assert told(world.sees(delivery(disk(97), first=1))) == [
         ("disk", Action.OPENED, Reason.FIRST_BREACH)
     ]

@@ -5,7 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from autorecovery.models.limits import Correlation, FleetLimit, Frequencies, MaintenanceWindow
+from autorecovery.models.limits import (
+    Correlation,
+    Demoting,
+    FleetLimit,
+    Frequencies,
+    MaintenanceWindow,
+)
 from autorecovery.models.rule import (
     Duration,
     FieldPath,
@@ -121,6 +127,7 @@ class Limits(Schema):
         timedelta(minutes=30), description="How long a rule that asks waits for an answer."
     )
     correlated: Correlation = Field(default_factory=Correlation)
+    demotion: Demoting = Field(default_factory=Demoting)
 
 
 class Vpc(Schema):

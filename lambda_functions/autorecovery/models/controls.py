@@ -1,4 +1,4 @@
-"""What people tell the system while it runs: halt, maintenance, approvals."""
+"""What people tell the system while it runs: halt, maintenance, approvals, recovery by hand."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,46 @@ class Approval:
 
     attempt: str
     approved: bool
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A person's word to climb a rule's ladder, whatever the incident's level or the autonomy."""
+
+    key: str
+    """Of its entry in the timeline: `order 1`, `order 2`, …"""
+    by: str
+    at: datetime
+
+    @property
+    def followed(self) -> str:
+        """Return the key of the entry that says that it was taken up."""
+        return f"following {self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Demotion:
+    """A script that helped a rule too seldom: it is asked about before it is run."""
+
+    script: str
+    rule_name: str
+    at: datetime
+    verified: int
+    attempts: int
+    low: float
+    """The lower bound of the share verified, 0 to 1."""
+    incident_id: str
+    """The incident whose failed attempt was one too many; it tells people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A person's word that a script may be run by itself again; only what comes after counts."""
+
+    script: str
+    rule_name: str
     by: str
     at: datetime
 

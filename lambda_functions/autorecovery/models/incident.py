@@ -108,11 +108,13 @@ class EntryKind(StrEnum):
     ASKED = "asked"
     ANSWERED = "answered"
     ACKNOWLEDGED = "acknowledged"
+    ORDERED = "ordered"
     STARTED = "started"
     ENDED = "ended"
     VERIFIED = "verified"
     HANDED_OVER = "handed over"
     REMINDED = "reminded"
+    DEMOTED = "demoted"
     CLOSED = "closed"
 
 
@@ -159,7 +161,8 @@ class Decision:
     @property
     def asks(self) -> bool:
         """Return whether nothing but a person's word is missing."""
-        return [gate.reason for gate in self.gates if gate.holds] == [Reason.AUTONOMY_ASK]
+        held = {gate.reason for gate in self.gates if gate.holds}
+        return bool(held) and held <= {Reason.AUTONOMY_ASK, Reason.SCRIPT_DEMOTED}
 
 
 class CommandState(StrEnum):
@@ -231,6 +234,31 @@ class Judgement:
     verdict: Verdict
     at: datetime
     proof: str
+
+
+OVER = (Reason.RECOVERED, Reason.HEALTHY_BY_ITSELF, Reason.CLOSED_BY_PERSON)
+"""Reasons that leave nothing for a human to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """How far a ladder led, and why no further."""
+
+    reason: Reason
+    attempts: tuple[Attempt, ...] = ()
+    decision: Decision | None = None
+    """The one that held the next rung, if one did."""
+
+    @property
+    def is_end(self) -> bool:
+        """Return whether nothing is left for a human to do."""
+        return self.reason in OVER
+
+    @property
+    def proof(self) -> str:
+        """Return what fresh data said after the last attempt, in words; empty without any."""
+        judgement = self.attempts[-1].judgement if self.attempts else None
+        return judgement.proof if judgement else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,17 @@ class Correlation(Schema):
     within: Duration = timedelta(minutes=5)
 
 
+class Demoting(Schema):
+    """When a script that may run by itself is asked about instead."""
+
+    percent: float = Field(
+        20, ge=0, lt=100,
+        description="The lower bound (95 %) of its share of verified attempts falls under this.",
+    )  # fmt: skip
+    attempts: int = Field(5, ge=1, description="Never judged by fewer.")
+    within: Duration = timedelta(days=30)
+
+
 class MaintenanceWindow(Schema):
     """A time in which nothing is run: recurring by `cron`, or once between two moments."""
 

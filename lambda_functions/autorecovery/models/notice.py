@@ -16,6 +16,8 @@ class NoticeKind(StrEnum):
     HANDED_OVER = "handed over"
     REMINDER = "reminder"
     CLOSED = "closed"
+    DEMOTED = "demoted"
+    """A script helps too seldom, and is asked about from now on."""
     REJECTED = "rejected"
     """Something arrived that nobody understood."""
 

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     FLEET_SPENT = "as many machines as allowed were recovered lately"
     UNREACHABLE = "the machine cannot be reached"
     AGENT_TOO_OLD = "the machine's agent is too old to pass parameters safely"
+    SCRIPT_DEMOTED = "the script has helped too seldom to be run by itself"
     # response
     LADDER_EXHAUSTED = "every rung was tried"
     UNCLEAR_OUTCOME = "the outcome is unclear"
@@ -86,6 +87,8 @@ class Reason(StrEnum):
     RECOVERED = "healthy on fresh data after the script ended"
     HEALTHY_BY_ITSELF = "healthy again without a script of ours"
     CLOSED_BY_PERSON = "closed by a person"
+    RELAPSED = "sick again soon after it was verified"
+    ECHO = "told late of trouble that is over"
 
 
 class Verdict(StrEnum):
@@ -105,5 +108,7 @@ class IncidentState(StrEnum):
     """A person is asked whether to run the next rung."""
     RECOVERING = "recovering"
     VERIFYING = "verifying"
+    SETTLING = "settling"
+    """Verified, and watched in silence until its alarm has calmed down."""
     HANDED_OVER = "handed over"
     CLOSED = "closed"

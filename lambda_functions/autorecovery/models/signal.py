@@ -83,6 +83,9 @@ class EventOrigin:
 TYPED = EventOrigin("typed")
 """A person with a terminal."""
 
+BY_HAND = EventOrigin("by hand")
+"""A person who asks for a recovery where nothing was measured."""
+
 Origin = LogOrigin | MetricOrigin | EventOrigin
 
 

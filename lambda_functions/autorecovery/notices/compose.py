@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from autorecovery.models.controls import Demotion
 from autorecovery.models.durations import write_duration
-from autorecovery.models.incident import Attempt, CommandState, Decision, Incident
+from autorecovery.models.incident import Attempt, Climb, CommandState, Decision, Incident
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Autonomy, Level, Reason
 from autorecovery.models.rule import LogCondition, MetricCondition, Rung
-from autorecovery.models.signal import TYPED, EventOrigin, SignalKind
+from autorecovery.models.signal import BY_HAND, TYPED, EventOrigin, SignalKind
 
 SHAPES = {Level.INFO: "●", Level.WARNING: "▲", Level.ERROR: "■", Level.CRITICAL: "◆"}
 """Levels are told by word and shape, never by colour alone."""
@@ -52,29 +53,39 @@ def recovered(incident: Incident, attempt: Attempt, proof: str, now: datetime) -
     return _notice(incident, NoticeKind.RECOVERED, Level.INFO, headline, lines, now)
 
 
-def handed_over(
-    incident: Incident,
-    reason: Reason,
-    attempts: Sequence[Attempt],
-    decision: Decision | None,
-    proof: str,
-    now: datetime,
-) -> Notice:
+def handed_over(incident: Incident, climb: Climb, now: datetime) -> Notice:
     """Return the notice that asks a human to take over: what was tried, and why no more is."""
-    level = (
-        max(incident.level, Level.ERROR, key=lambda each: each.rank) if attempts else incident.level
-    )
-    headline = f"{_name(incident)}: over to you, {reason}"
+    attempts, level = climb.attempts, incident.level
+    if attempts:
+        level = max(level, Level.ERROR, key=lambda each: each.rank)
+    headline = f"{_name(incident)}: over to you, {climb.reason}"
     lines = [f"{_trouble(incident)}.", _where(incident)]
     lines += [
         f"Tried: {_done(attempt)}; {attempt.verdict or 'not verified'}." for attempt in attempts
     ]
-    if proof:
-        lines.append(f"Fresh data: {proof}.")
-    lines += _held_gates(decision)
+    if climb.reason is Reason.RELAPSED:
+        lines.append(f"It was well for a while ({climb.proof}), and then broke its limit again.")
+    elif climb.proof:
+        lines.append(f"Fresh data: {climb.proof}.")
+    lines += _held_gates(climb.decision)
     lines += [f"Not run: {_rung(rung)}." for rung in _untried(incident, attempts)[:1]]
     lines.append(YOURS)
     return _notice(incident, NoticeKind.HANDED_OVER, level, headline, lines, now)
+
+
+def demoted(incident: Incident, demotion: Demotion, limit: float, now: datetime) -> Notice:
+    """Return the notice that a script is asked about from now on, and how to change that."""
+    script, rule = demotion.script, demotion.rule_name
+    headline = f"{script} is no longer run by itself under rule {rule}"
+    lines = (
+        f"It was verified in {demotion.verified} of {demotion.attempts} attempts:"
+        f" with 95 % confidence it helps in at least {100 * demotion.low:.0f} % of cases,"
+        f" and {limit:g} % are asked for.",
+        "From now on a person is asked before it is run.",
+        "All records: autorecovery scorecards",
+        f"To trust it again: autorecovery promote {script} {rule}",
+    )
+    return _notice(incident, NoticeKind.DEMOTED, Level.WARNING, headline, lines, now)
 
 
 def reminder(incident: Incident, proof: str, now: datetime) -> Notice:
@@ -107,6 +118,8 @@ def what_is_wrong(incident: Incident) -> str:
 
 def _trouble(incident: Incident) -> str:
     signal, when = incident.signal, incident.rule.when if incident.rule else None
+    if signal.origin == BY_HAND:
+        return signal.state
     rang = signal.kind is SignalKind.ALARM
     if isinstance(when, MetricCondition) and not (rang and isinstance(signal.origin, EventOrigin)):
         return _against_limit(when, incident)
@@ -148,6 +161,8 @@ def foretold(incident: Incident) -> Reason | None:
     rule = incident.rule
     if incident.held_for is not None:
         return incident.held_for
+    if incident.signal.origin == BY_HAND:
+        return None
     if rule is None or not rule.recover:
         return Reason.NOTHING_TO_RUN if rule else Reason.NO_RULE
     return Reason.AUTONOMY_OBSERVE if rule.autonomy is Autonomy.OBSERVE else None
@@ -161,6 +176,8 @@ def plan(incident: Incident) -> str:
     first = _rung(rule.recover[0])
     if why_not:
         return f"Nothing is run by itself: {why_not}. It would be: {first}."
+    if incident.signal.origin == BY_HAND:
+        return f"Next, unless a gate holds it: {first}. Another notice tells how it ended."
     if not incident.level.reaches(rule.recover_at):
         return f"Nothing is run at this level; from {rule.recover_at} on: {first}."
     if rule.autonomy is Autonomy.ASK:

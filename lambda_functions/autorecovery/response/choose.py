@@ -1,9 +1,12 @@
 """Whether to run a rung: facts are gathered once, every gate is asked, all answers are kept."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from autorecovery.errors import ReadError
+from autorecovery.models.controls import Approval, Order
+from autorecovery.models.history import Case
 from autorecovery.models.incident import (
     Attempt,
     Decision,
@@ -18,12 +21,28 @@ from autorecovery.response.budget import allowance, lease_for
 from autorecovery.response.gates import Facts, decide
 from autorecovery.response.stage import Response
 
+LOOKED_AT = 200
+"""Cases of a rule that tell of flapping and of correlation; where more came, both are plain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """Where on the ladder a decision is made."""
+
+    number: int
+    """Of the attempt, counted over all climbs of the incident: with its id, it makes the token."""
+    first: int
+    """The number of this climb's first attempt."""
+    order: Order | None = None
+    """By whose word this climb began; None where the system began it."""
+    failed_at: datetime | None = None
+    """When the rung before was seen to have failed; None before the first."""
+
 
 def choose(
     incident: Incident,
     rung: Rung,
-    number: int,
-    evidence_at: datetime | None,
+    footing: Footing,
     flow: Workflow,
     app: Response,
     *,
@@ -31,14 +50,15 @@ def choose(
 ) -> Decision:
     """Return the decision on this rung, written on the timeline with what every gate said.
 
-    `evidence_at` is when the last rung was seen to have failed; None before the first. `again` is
-    for the decision after a person was asked: all facts are gathered anew.
+    `again` is for the decision after a person was asked: all facts are gathered anew.
     """
-    label = f"{number} again" if again else str(number)
+    label = f"{footing.number} again" if again else str(footing.number)
 
     def weigh() -> Decision:
-        facts = _gather(incident.id, rung, number, evidence_at, app)
-        decision = decide(facts)
+        if footing.order is not None and footing.number == footing.first:
+            text = f"the ladder is climbed at the word of {footing.order.by}"
+            app.note(incident.id, footing.order.followed, EntryKind.DECIDED, text)
+        decision = decide(_gather(incident.id, rung, footing, app))
         text = f"{'run' if decision.acts else 'hold'} {rung.run}: {decision.reason}"
         gates = {gate.gate: f"{gate.reason or 'open'}; {gate.detail}" for gate in decision.gates}
         app.note(incident.id, f"decided {label}", EntryKind.DECIDED, text, gates=gates)
@@ -47,15 +67,13 @@ def choose(
     return flow.step(f"decide {label}", weigh, Decision)
 
 
-def _gather(
-    incident_id: str, rung: Rung, number: int, evidence_at: datetime | None, app: Response
-) -> Facts:
-    incident = app.present(incident_id)
-    limits, rule = app.configuration.limits, incident.rule
-    since, now = evidence_at or incident.breached_at, app.clock()
-    approval = app.controls.approval(attempt_token(incident.id, number))
+def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Facts:
+    incident, now = app.present(incident_id), app.clock()
+    limits, order = app.configuration.limits, footing.order
+    approval = _approval(incident, footing, app)
+    since = footing.failed_at or (order.at if order else incident.breached_at)
     presence = _presence(incident, app)
-    history = _history(incident, now, app)
+    cases = _cases(incident, now, app)
     return Facts(
         now=now,
         incident=incident,
@@ -64,27 +82,40 @@ def _gather(
         evidence_at=max(since, approval.at) if approval and approval.approved else since,
         presence=presence,
         healthy_again=app.read(incident, since).shows_health(rung.verify.healthy_for, now),
-        others=_attempts_of_others(incident, now, app),
+        others=_attempts_of_others(incident, footing, now, app),
         openings=sum(
             1
-            for each in history
-            if each.key == incident.key and now - each.opened_at < limits.flapping.window
+            for case in cases
+            if case.target_key == incident.target.key
+            and now - case.opened_at < limits.flapping.window
         ),
         fellows=len(
-            {
-                each.target.key
-                for each in history
-                if each.rule_name == incident.rule_name
-                and now - each.opened_at < limits.correlated.within
-            }
+            {case.target_key for case in cases if now - case.opened_at < limits.correlated.within}
         ),
+        ordered=order is not None,
         approval=approval,
+        demotion=app.controls.demotion(rung.run, incident.rule_name),
         halt=app.controls.halt(),
         windows=tuple(_open_windows(incident, now, app)),
-        fleet_refusal=_fleet_refusal(incident, rung, number, presence, app),
+        fleet_refusal=_fleet_refusal(incident, rung, footing.number, presence, app),
         limits=limits,
-        cooldown=rule.cooldown if rule and rule.cooldown is not None else limits.cooldown,
+        cooldown=_cooldown(incident, app),
     )
+
+
+def _approval(incident: Incident, footing: Footing, app: Response) -> Approval | None:
+    """Return what a person said to this very attempt: who orders a climb approves its first."""
+    token, order = attempt_token(incident.id, footing.number), footing.order
+    said = app.controls.approval(token)
+    if said is None and order is not None and footing.number == footing.first:
+        return Approval(token, approved=True, by=order.by, at=order.at)
+    return said
+
+
+def _cooldown(incident: Incident, app: Response) -> timedelta:
+    rule = incident.rule
+    configured = rule.cooldown if rule else None
+    return app.configuration.limits.cooldown if configured is None else configured
 
 
 def _presence(incident: Incident, app: Response) -> Presence | None:
@@ -94,20 +125,27 @@ def _presence(incident: Incident, app: Response) -> Presence | None:
         return None
 
 
-def _attempts_of_others(incident: Incident, now: datetime, app: Response) -> tuple[Attempt, ...]:
-    limits, rule = app.configuration.limits, incident.rule
-    cooldown = rule.cooldown if rule and rule.cooldown is not None else limits.cooldown
-    longest = max(cooldown, *(limit.window for limit in limits.attempts))
-    recent = app.attempts.recent_on(incident.target, now - longest)
-    return tuple(attempt for attempt in recent if attempt.incident_id != incident.id)
+def _attempts_of_others(
+    incident: Incident, footing: Footing, now: datetime, app: Response
+) -> tuple[Attempt, ...]:
+    """Return the attempts on this target that are not of this very climb."""
+    windows = (limit.window for limit in app.configuration.limits.attempts)
+    recent = app.attempts.recent_on(incident.target, now - max(_cooldown(incident, app), *windows))
+    climb = range(footing.first, footing.number + 1)
+    own = {attempt_token(incident.id, number) for number in climb}
+    return tuple(attempt for attempt in recent if attempt.token not in own)
 
 
-def _history(incident: Incident, now: datetime, app: Response) -> list[Incident]:
-    """Return the incidents that tell of flapping or of correlation, this one among them."""
+def _cases(incident: Incident, now: datetime, app: Response) -> list[Case]:
+    """Return what tells of flapping or of correlation: echoes of what was over count for nothing.
+
+    This incident is among them, even where the clock ran back since it was opened.
+    """
     limits = app.configuration.limits
     longest = max(limits.flapping.window, limits.correlated.within)
-    lately = app.incidents.opened_since(now - longest)
-    return [incident, *(each for each in lately if each.id != incident.id)]
+    lately = app.incidents.cases(incident.rule_name, now - longest, LOOKED_AT)
+    others = [c for c in lately if c.incident_id != incident.id and c.ended is not Reason.ECHO]
+    return [Case(incident.id, incident.target.key, incident.opened_at), *others]
 
 
 def _open_windows(

@@ -1,90 +1,92 @@
 """The two ways a response ends: closed, or handed to a human who is then kept informed."""
 
-from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
-from autorecovery.models.incident import Attempt, Decision, Ending, EntryKind, Incident
+from autorecovery.models.incident import Climb, Ending, EntryKind, Incident
 from autorecovery.models.notice import Notice
 from autorecovery.models.reason import IncidentState, Reason, Verdict
 from autorecovery.notices import compose
 from autorecovery.ports import Workflow
 from autorecovery.response.stage import Response
-from autorecovery.response.vigil import check_health, keep_watch
-
-OVER = (Reason.RECOVERED, Reason.HEALTHY_BY_ITSELF, Reason.CLOSED_BY_PERSON)
-"""Reasons that leave nothing for a human to do."""
+from autorecovery.response.vigil import Look, check_health, keep_watch
 
 HANDED_OVER = "handed over"
 
 
-def finish(
-    incident: Incident,
-    reason: Reason,
-    attempts: Sequence[Attempt],
-    decision: Decision | None,
-    flow: Workflow,
-    app: Response,
-) -> Ending:
-    """Close the incident where nothing is left to do; else hand it over, and stay with it."""
-    if reason not in OVER:
-        since = _hand_over(incident, reason, attempts, decision, flow, app)
-        watch = keep_watch(incident, HANDED_OVER, since, flow, app, lambda look: False)
-        reason = watch.over or reason
-    return _close(incident, reason, attempts, flow, app)
+def hand_over(
+    incident: Incident, climb: Climb, climbs: int, followed: int, flow: Workflow, app: Response
+) -> Look:
+    """Hand the incident to a human, and stay with it: return the look that ended the watch.
+
+    It ends with health, with a person who closes the incident, or with one who orders another
+    climb, `followed` orders having been followed so far.
+    """
+    label = HANDED_OVER if climbs == 1 else f"{HANDED_OVER} {climbs}"
+    tell = partial(_tell, incident, climb, label, app)
+    since = flow.step(label, tell, datetime)
+    return keep_watch(incident, label, since, flow, app, lambda look: False, followed=followed)
 
 
-def _hand_over(
-    incident: Incident,
-    reason: Reason,
-    attempts: Sequence[Attempt],
-    decision: Decision | None,
-    flow: Workflow,
-    app: Response,
-) -> datetime:
+def _tell(incident: Incident, climb: Climb, label: str, app: Response) -> datetime:
     """Return when it was handed over, which an earlier life may have done."""
-
-    def tell() -> datetime:
-        present = app.present(incident.id)
-        proof = attempts[-1].judgement.proof if attempts and attempts[-1].judgement else ""
-        app.incidents.move(incident.id, IncidentState.HANDED_OVER)
-        app.note(incident.id, HANDED_OVER, EntryKind.HANDED_OVER, f"handed to a human: {reason}")
-        if reason is not compose.foretold(present):  # what the first notice said is not said again
-            notice = compose.handed_over(present, reason, attempts, decision, proof, app.clock())
-            app.tell(notice, HANDED_OVER)
-        story = app.incidents.timeline(incident.id)
-        return next(entry.at for entry in story if entry.key == HANDED_OVER)
-
-    return flow.step("hand over", tell, datetime)
+    present = app.present(incident.id)
+    app.incidents.move(incident.id, IncidentState.HANDED_OVER)
+    app.note(incident.id, label, EntryKind.HANDED_OVER, f"handed to a human: {climb.reason}")
+    # What the first notice said is not said again.
+    if label != HANDED_OVER or climb.reason is not compose.foretold(present):
+        app.tell(compose.handed_over(present, climb, app.clock()), label)
+    story = app.incidents.timeline(incident.id)
+    return next(entry.at for entry in story if entry.key == label)
 
 
-def _close(
-    incident: Incident, reason: Reason, attempts: Sequence[Attempt], flow: Workflow, app: Response
-) -> Ending:
-    verdict = _verdict(reason, attempts)
+def tell_recovery(
+    incident: Incident, climb: Climb, climbs: int, flow: Workflow, app: Response
+) -> datetime:
+    """Tell people that it is well again, and return since when that is known."""
+    attempt = climb.attempts[-1]
+    assert attempt.judgement is not None, "verified attempts were judged"
+    verified_at = attempt.judgement.at
+
+    def tell() -> bool:
+        notice = compose.recovered(incident, attempt, climb.proof, app.clock())
+        app.tell(notice, f"recovered {climbs}")
+        return True
+
+    flow.step(f"tell recovery {climbs}", tell, bool)
+    return verified_at
+
+
+def close(incident: Incident, climb: Climb, flow: Workflow, app: Response) -> Ending:
+    """Tell people that it is over, unless they know, and release the claim on rule and target."""
 
     def conclude() -> Ending:
-        app.tell(_last_notice(incident, reason, attempts, app), "closed")
-        app.note(incident.id, "closed", EntryKind.CLOSED, f"closed: {reason}")
-        app.incidents.close(incident.id)
-        return Ending(incident.id, reason, verdict)
+        if not _is_good_news_again(incident, climb, app):
+            app.tell(_last_notice(incident, climb, app), "closed")
+        app.note(incident.id, "closed", EntryKind.CLOSED, f"closed: {climb.reason}")
+        app.incidents.close(incident.id, climb.reason, app.clock())
+        return Ending(incident.id, climb.reason, _verdict(climb))
 
     return flow.step("close", conclude, Ending)
 
 
-def _verdict(reason: Reason, attempts: Sequence[Attempt]) -> Verdict | None:
+def _is_good_news_again(incident: Incident, climb: Climb, app: Response) -> bool:
+    """Return whether the last that people heard was that it is well, perhaps in an earlier life."""
+    told = [e for e in app.incidents.timeline(incident.id) if e.kind is EntryKind.NOTIFIED]
+    well = climb.reason in (Reason.RECOVERED, Reason.HEALTHY_BY_ITSELF)
+    return well and bool(told) and told[-1].key.startswith("told recovered")
+
+
+def _verdict(climb: Climb) -> Verdict | None:
     """Return what data said of the last attempt, or that there was health without any."""
-    if attempts:
-        return attempts[-1].verdict
-    return Verdict.SELF_HEALED if reason is Reason.HEALTHY_BY_ITSELF else None
+    if climb.attempts:
+        return climb.attempts[-1].verdict
+    return Verdict.SELF_HEALED if climb.reason is Reason.HEALTHY_BY_ITSELF else None
 
 
-def _last_notice(
-    incident: Incident, reason: Reason, attempts: Sequence[Attempt], app: Response
-) -> Notice:
+def _last_notice(incident: Incident, climb: Climb, app: Response) -> Notice:
     now = app.clock()
-    if reason is Reason.RECOVERED and attempts[-1].judgement:
-        return compose.recovered(incident, attempts[-1], attempts[-1].judgement.proof, now)
-    if reason is Reason.CLOSED_BY_PERSON:
+    if climb.reason is Reason.CLOSED_BY_PERSON:
         return compose.closed_by_person(incident, now)
     _, proof = check_health(app.present(incident.id), now, app)
     return compose.healthy_by_itself(incident, proof, now)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from autorecovery.config import Limits
-from autorecovery.models.controls import Approval, Halt
+from autorecovery.models.controls import Approval, Demotion, Halt
 from autorecovery.models.durations import write_duration
 from autorecovery.models.incident import Attempt, Decision, GateResult, Incident
 from autorecovery.models.reason import Autonomy, Reason
@@ -36,8 +36,12 @@ class Facts:
     """How often this rule was broken here within the window of flapping, this time too."""
     fellows: int
     """On how many targets this rule was broken within the window of correlation, this one too."""
+    ordered: bool
+    """A person asked for this climb: a rule that only observes then asks for each further rung."""
     approval: Approval | None
-    """What a person said to this very attempt."""
+    """What a person said to this very attempt; asking for a climb approves its first."""
+    demotion: Demotion | None
+    """The rung's script has helped this rule too seldom."""
     halt: Halt | None
     windows: tuple[tuple[str, datetime], ...]
     """Open maintenance windows that concern this: name and end."""
@@ -162,12 +166,24 @@ def autonomy(facts: Facts) -> GateResult:
     rule, said = facts.incident.rule, facts.approval
     level = rule.autonomy if rule else Autonomy.OBSERVE
     detail = f"autonomy: {level}"
+    if facts.ordered and level is Autonomy.OBSERVE:
+        level = Autonomy.ASK
     if level is Autonomy.OBSERVE:
         return _result("autonomy", Reason.AUTONOMY_OBSERVE, holds=True, detail=detail)
-    if level is Autonomy.ASK and said is not None:
+    if said is not None:
         detail = f"{'approved' if said.approved else 'denied'} by {said.by}"
         return _result("autonomy", Reason.DENIED, holds=not said.approved, detail=detail)
     return _result("autonomy", Reason.AUTONOMY_ASK, holds=level is Autonomy.ASK, detail=detail)
+
+
+def proven(facts: Facts) -> GateResult:
+    """Hold where the script has helped too seldom, unless a person has approved this attempt."""
+    demotion, said = facts.demotion, facts.approval
+    if demotion is None:
+        return _result("script", Reason.SCRIPT_DEMOTED, holds=False)
+    detail = f"{demotion.verified} of {demotion.attempts} attempts were verified"
+    approved = said is not None and said.approved
+    return _result("script", Reason.SCRIPT_DEMOTED, holds=not approved, detail=detail)
 
 
 def cooldown(facts: Facts) -> GateResult:
@@ -193,6 +209,7 @@ GATES: tuple[Gate, ...] = (
     correlated,
     flapping,
     autonomy,
+    proven,
     cooldown,
     attempts,
     fleet,

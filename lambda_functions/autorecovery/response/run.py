@@ -6,76 +6,122 @@ resumes, so only what happens inside steps may look at the clock, a store or the
 """
 
 from dataclasses import replace
-from datetime import datetime
 
-from autorecovery.models.incident import Attempt, CommandState, Decision, Ending, Incident
+from autorecovery.models.controls import Order
+from autorecovery.models.incident import Attempt, Climb, CommandState, Decision, Ending, Incident
 from autorecovery.models.reason import Reason, Verdict
 from autorecovery.models.rule import Rung
+from autorecovery.models.signal import BY_HAND
 from autorecovery.ports import Workflow
 from autorecovery.response.announce import announce
+from autorecovery.response.appraise import appraise
 from autorecovery.response.ask import ask
 from autorecovery.response.budget import give_back, reserve
-from autorecovery.response.choose import choose
-from autorecovery.response.finish import finish
+from autorecovery.response.choose import Footing, choose
+from autorecovery.response.echo import is_echo
+from autorecovery.response.finish import close, hand_over, tell_recovery
 from autorecovery.response.recover import recover
+from autorecovery.response.settle import relapse
 from autorecovery.response.stage import Response
 from autorecovery.response.verify import verify
-from autorecovery.response.vigil import keep_watch
+from autorecovery.response.vigil import Look, keep_watch
 
 
 def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
     """Live one incident, from the first notice until it is healthy or a person closes it."""
+    if is_echo(incident_id, flow, app):
+        return Ending(incident_id, Reason.ECHO)
     incident = announce(incident_id, flow, app)
+    climb, order = _by_itself(incident, flow, app)
+    climbs, followed = 1, 1 if order else 0
+    climb = _settled(incident, climb, climbs, flow, app)
+    while not climb.is_end:
+        look = hand_over(incident, climb, climbs, followed, flow, app)
+        if look.order is None:
+            climb = replace(climb, reason=look.over or climb.reason)
+            break
+        climb = _climb(incident, climbs, look.order, flow, app)
+        climbs, followed = climbs + 1, followed + 1
+        climb = _settled(incident, climb, climbs, flow, app)
+    return close(incident, climb, flow, app)
+
+
+def _by_itself(incident: Incident, flow: Workflow, app: Response) -> tuple[Climb, Order | None]:
+    """Return how the first climb ended, or why there was none, and by whose word it began."""
     rule = incident.rule
     if rule is None or not rule.recover:
-        why = Reason.NOTHING_TO_RUN if rule else Reason.NO_RULE
-        return finish(incident, why, (), None, flow, app)
-    if over := _await_recovery_level(incident, flow, app):
-        return finish(incident, over, (), None, flow, app)
-    attempts: tuple[Attempt, ...] = ()
-    failed_at: datetime | None = None
-    for number, rung in enumerate(rule.recover, start=1):
-        decision = _permission(incident, rung, number, failed_at, flow, app)
+        return Climb(Reason.NOTHING_TO_RUN if rule else Reason.NO_RULE), None
+    look = _await_recovery_level(incident, flow, app)
+    if look and look.over:
+        return Climb(look.over), None
+    order = look.order if look else None
+    return _climb(incident, 0, order, flow, app), order
+
+
+def _await_recovery_level(incident: Incident, flow: Workflow, app: Response) -> Look | None:
+    """Return None where it is bad enough to recover at once; else the look that ended the wait."""
+    rule = incident.rule
+    by_hand = incident.signal.origin == BY_HAND
+    if rule is None or (incident.level.reaches(rule.recover_at) and not by_hand):
+        return None
+    enough, since = rule.recover_at, incident.opened_at
+
+    def is_bad_enough(look: Look) -> bool:
+        return look.level.reaches(enough) and not by_hand
+
+    return keep_watch(incident, "warning", since, flow, app, is_bad_enough, followed=0)
+
+
+def _climb(
+    incident: Incident, climbs: int, order: Order | None, flow: Workflow, app: Response
+) -> Climb:
+    """Return how far the ladder led, after so many climbs before; only a rung that was seen to
+    fail leads to the next one.
+    """
+    rungs = incident.rule.recover if incident.rule else ()
+    first = climbs * len(rungs) + 1
+    climb = Climb(Reason.LADDER_EXHAUSTED)
+    footing = Footing(first, first, order)
+    for number, rung in enumerate(rungs, start=first):
+        footing = replace(footing, number=number)
+        decision = _permission(incident, rung, footing, flow, app)
         if not decision.acts:
-            return finish(incident, decision.reason, attempts, decision, flow, app)
+            return replace(climb, reason=decision.reason, decision=decision)
         attempt = recover(incident, rung, number, flow, app)
         if attempt.status.state is not CommandState.NOT_RUN:
             attempt = verify(incident, attempt, rung, number, flow, app)
         give_back(incident, number, decision, flow, app)
-        attempts = (*attempts, attempt)
+        appraise(incident, attempt, number, flow, app)
+        climb = replace(climb, attempts=(*climb.attempts, attempt))
         if reason := _no_next_rung(attempt):
-            return finish(incident, reason, attempts, None, flow, app)
-        failed_at = attempt.judgement.at if attempt.judgement else None
-    return finish(incident, Reason.LADDER_EXHAUSTED, attempts, None, flow, app)
+            return replace(climb, reason=reason)
+        assert attempt.judgement is not None, "only a verdict leads to the next rung"
+        footing = replace(footing, failed_at=attempt.judgement.at)
+    return climb
+
+
+def _settled(incident: Incident, climb: Climb, climbs: int, flow: Workflow, app: Response) -> Climb:
+    """Return the climb as it stands once a recovery has been told and has proved to last."""
+    if climb.reason is not Reason.RECOVERED:
+        return climb
+    verified_at = tell_recovery(incident, climb, climbs, flow, app)
+    over = relapse(incident, verified_at, climbs, flow, app)
+    return replace(climb, reason=over) if over else climb
 
 
 def _permission(
-    incident: Incident,
-    rung: Rung,
-    number: int,
-    failed_at: datetime | None,
-    flow: Workflow,
-    app: Response,
+    incident: Incident, rung: Rung, footing: Footing, flow: Workflow, app: Response
 ) -> Decision:
     """Return the decision on a rung: chosen, approved where the rule asks, and its budget taken."""
-    decision = choose(incident, rung, number, failed_at, flow, app)
+    decision = choose(incident, rung, footing, flow, app)
     if decision.asks:
-        over = ask(incident, rung, number, flow, app)
+        over = ask(incident, rung, footing.number, flow, app)
         if over:
             return replace(decision, reason=over)
-        decision = choose(incident, rung, number, failed_at, flow, app, again=True)
-    return reserve(incident, rung, number, decision, flow, app) if decision.acts else decision
-
-
-def _await_recovery_level(incident: Incident, flow: Workflow, app: Response) -> Reason | None:
-    """Return None once the incident is bad enough to recover, or why it is over before that."""
-    rule = incident.rule
-    if rule is None or incident.level.reaches(rule.recover_at):
-        return None
-    enough, since = rule.recover_at, incident.opened_at
-    return keep_watch(
-        incident, "warning", since, flow, app, lambda look: look.level.reaches(enough)
-    ).over
+        decision = choose(incident, rung, footing, flow, app, again=True)
+    return (
+        reserve(incident, rung, footing.number, decision, flow, app) if decision.acts else decision
+    )
 
 
 def _no_next_rung(attempt: Attempt) -> Reason | None:

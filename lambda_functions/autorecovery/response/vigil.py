@@ -1,15 +1,16 @@
 """Waiting: between two looks at a command, and for as long as an incident stays open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import accumulate
 
-from autorecovery.models.incident import EntryKind, Incident
+from autorecovery.models.controls import Order
+from autorecovery.models.incident import Entry, EntryKind, Incident
 from autorecovery.models.reason import Level, Reason
 from autorecovery.models.rule import Verification
-from autorecovery.models.signal import HEALTHY_STATES
+from autorecovery.models.signal import HEALTHY_STATES, SignalKind
 from autorecovery.notices import compose
 from autorecovery.ports import Workflow
 from autorecovery.response.health import can_be_read, describe_samples, period_of
@@ -20,6 +21,11 @@ LONGEST_PAUSE = timedelta(days=1)
 PAUSE_SHARE = 4
 """A look after every quarter of the time waited so far: some 50 looks reach from seconds to days,
 and a year takes 400. An execution may hold 3,000 operations; a signal wakes the watch anyway."""
+
+ALARMS_REMEMBER = timedelta(minutes=15)
+"""For so long after the trouble is over an alarm may ring: it counts datapoints of its whole window
+(AWS: "Configuring how CloudWatch alarms treat missing data"). Meanwhile a relapse would be no
+change of its state, and nobody would be told: so we look ourselves, until it says OK."""
 
 LOOK_BACK = timedelta(minutes=15)
 """How far back fresh samples are read, at least."""
@@ -35,6 +41,8 @@ class Look:
     pause: timedelta
     reminders: int
     """Reminders sent so far."""
+    order: Order | None = None
+    """A person's word to climb the ladder that has not been followed yet."""
 
 
 def rest(
@@ -66,16 +74,19 @@ def keep_watch(
     flow: Workflow,
     app: Response,
     until: Callable[[Look], bool],
+    *,
+    followed: int,
 ) -> Look:
-    """Return the look at which the incident was over, or `until` was met; people are reminded.
+    """Return the look at which the incident was over, ordered to climb, or `until` was met.
 
-    `since` is when the waiting began: reminders are due from then on.
+    `since` is when the waiting began: people are reminded from then on. So many orders to climb
+    were `followed` already.
     """
     turn, reminders, woken = 0, 0, False
     while True:
-        see = partial(_look, incident, label, since, reminders, app)
+        see = partial(_look, incident, label, since, reminders, followed, app)
         look = flow.step(f"{label}: look {turn}", see, Look)
-        if look.over or until(look):
+        if look.over or look.order or until(look):
             return look
         pause = look.pause / 2 if woken else look.pause
         woken = rest(incident.id, f"{label}: wait {turn}", pause, flow, app, deaf=woken)
@@ -87,28 +98,49 @@ def check_health(incident: Incident, now: datetime, app: Response) -> tuple[bool
     if not can_be_read(incident, app.configuration):
         healthy = _last_signal_is_healthy(incident, app)
         return healthy, "nothing can be read again but its own signals"
-    lasting = _lasting(incident)
+    lasting = lasting_health(incident)
+    if rings(incident, app.incidents.timeline(incident.id)):
+        lasting = max(lasting, ALARMS_REMEMBER)
     period = period_of(incident, app.configuration)
     since = max(incident.breached_at, now - max(10 * lasting, 3 * period, LOOK_BACK))
     reading = app.read(incident, since)
     return reading.shows_health(lasting, now), describe_samples(reading.samples)
 
 
-def _look(incident: Incident, label: str, since: datetime, reminders: int, app: Response) -> Look:
+def rings(incident: Incident, story: Sequence[Entry]) -> bool:
+    """Return whether an alarm that tells of this incident has not said OK since."""
+    signal = incident.signal
+    newest = {signal.name: (signal.at, signal.state)} if signal.kind is SignalKind.ALARM else {}
+    for entry in story:
+        if entry.kind is EntryKind.SIGNALLED and (name := str(entry.facts.get("name", ""))):
+            heard = (entry.at, str(entry.facts["state"]))
+            newest[name] = max(newest.get(name, heard), heard)
+    return any(state == "ALARM" for _, state in newest.values())
+
+
+def _look(
+    incident: Incident,
+    label: str,
+    since: datetime,
+    reminders: int,
+    followed: int,
+    app: Response,
+) -> Look:
     present, now = app.present(incident.id), app.clock()
     healthy, proof = check_health(present, now, app)
     over = Reason.HEALTHY_BY_ITSELF if healthy else None
     over = Reason.CLOSED_BY_PERSON if present.is_closed else over
     waits, waited = app.configuration.notify.reminders, now - since
     due = reminders_due(waits, waited)
+    story = app.incidents.timeline(incident.id)
     if over is None and due > reminders:
         # After a long silence of ours one reminder makes up for all that were missed.
-        if not _is_acknowledged(present, app):
+        if not _is_acknowledged(story):
             _remind(present, f"{label} reminder {due}", proof, now, app)
         reminders = due
     until_next = next_reminder(waits, due) - waited
     pause = min(pause_after(waited), max(until_next, FIRST_PAUSE))
-    return Look(now, present.level, over, pause, reminders)
+    return Look(now, present.level, over, pause, reminders, _next_order(story, followed))
 
 
 def _remind(incident: Incident, key: str, proof: str, now: datetime, app: Response) -> None:
@@ -116,10 +148,17 @@ def _remind(incident: Incident, key: str, proof: str, now: datetime, app: Respon
     app.note(incident.id, key, EntryKind.REMINDED, f"still open: {proof}")
 
 
-def _is_acknowledged(incident: Incident, app: Response) -> bool:
+def _is_acknowledged(story: Sequence[Entry]) -> bool:
     """Return whether somebody said that they are on it: they need no reminding."""
-    story = app.incidents.timeline(incident.id)
     return any(entry.kind is EntryKind.ACKNOWLEDGED for entry in story)
+
+
+def _next_order(story: Sequence[Entry], followed: int) -> Order | None:
+    """Return the first order to climb that was not followed yet."""
+    orders = [entry for entry in story if entry.kind is EntryKind.ORDERED][followed:]
+    if not orders:
+        return None
+    return Order(orders[0].key, str(orders[0].facts["by"]), orders[0].at)
 
 
 def _last_signal_is_healthy(incident: Incident, app: Response) -> bool:
@@ -131,7 +170,8 @@ def _last_signal_is_healthy(incident: Incident, app: Response) -> bool:
     return newest.facts.get("state") in HEALTHY_STATES
 
 
-def _lasting(incident: Incident) -> timedelta:
+def lasting_health(incident: Incident) -> timedelta:
+    """Return for how long fresh data must be healthy to say that an incident is over."""
     rungs = incident.rule.recover if incident.rule else ()
     return rungs[0].verify.healthy_for if rungs else Verification().healthy_for
 

@@ -243,7 +243,11 @@ def _opening(incident: Incident) -> Entry:
 def _sign(signal: Signal) -> Entry:
     text = f"{signal.name} says {signal.state}"
     return Entry(
-        f"signal {signal.id}", signal.at, EntryKind.SIGNALLED, text, {"state": signal.state}
+        f"signal {signal.id}",
+        signal.at,
+        EntryKind.SIGNALLED,
+        text,
+        {"state": signal.state, "name": signal.name},
     )
 
 

@@ -1,6 +1,7 @@
 """The memory of what was run where, in the incident table:
 
 target#<key>    attempt#<token>    one attempt
+attempts#<rule> <begun>#<token>    one attempt whose command is over, once more
 command#<id>    attempt            which attempt a command belongs to
 """
 
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from autorecovery.adapters.aws.errors import storing
-from autorecovery.adapters.aws.incident_log import KEPT_FOR, short_name
+from autorecovery.adapters.aws.incident_log import KEPT_FOR, short_name, sortable
 from autorecovery.models.incident import Attempt
 from autorecovery.models.signal import Target
 from autorecovery.models.wire import decode, encode
@@ -50,6 +51,9 @@ class DynamoDbAttemptLog:
         """See AttemptLog.complete."""
         with storing("attempt"):
             self._client.put_item(TableName=self._table, Item=self._item(attempt))
+            if attempt.status.is_over:
+                copy = {**self._item(attempt), **_key_by_rule(attempt)}
+                self._client.put_item(TableName=self._table, Item=copy)
             if attempt.command_id:
                 pointer = {
                     **self._command_key(attempt.command_id),
@@ -79,6 +83,19 @@ class DynamoDbAttemptLog:
             )  # fmt: skip
         return [decode(item["content"]["S"], Attempt) for item in page["Items"]]
 
+    def of_rule(self, rule_name: str, since: datetime) -> Sequence[Attempt]:
+        """See AttemptLog.of_rule."""
+        with storing("attempts"):
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table, ConsistentRead=True,
+                KeyConditionExpression="pk = :pk AND sk >= :since",
+                ExpressionAttributeValues={
+                    ":pk": {"S": _attempts_of(rule_name)}, ":since": {"S": sortable(since)},
+                },
+            )  # fmt: skip
+            found = [item for page in pages for item in page["Items"]]
+        return [decode(item["content"]["S"], Attempt) for item in found]
+
     def of_command(self, command_id: str) -> Attempt | None:
         """See AttemptLog.of_command."""
         with storing("command"):
@@ -106,6 +123,17 @@ class DynamoDbAttemptLog:
 
     def _command_key(self, command_id: str) -> dict[str, dict[str, str]]:
         return {"pk": {"S": f"command#{command_id}"}, "sk": {"S": "attempt"}}
+
+
+def _key_by_rule(attempt: Attempt) -> dict[str, dict[str, str]]:
+    return {
+        "pk": {"S": _attempts_of(attempt.rule_name)},
+        "sk": {"S": f"{sortable(attempt.intended_at)}#{attempt.token}"},
+    }
+
+
+def _attempts_of(rule_name: str) -> str:
+    return f"attempts#{short_name(rule_name)}"
 
 
 def _partition(target: Target) -> str:

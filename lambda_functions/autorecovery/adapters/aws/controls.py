@@ -2,6 +2,7 @@
 
 control             halt · window#<name>
 approval#<attempt>  decision
+trust#<script>|<rule>  demotion · promotion
 fleet#<group>       ledger, with a version that every change must have seen
 """
 
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ClientError
 
 from autorecovery.adapters.aws.errors import storing
+from autorecovery.adapters.aws.incident_log import short_name
 from autorecovery.errors import StoreError
-from autorecovery.models.controls import Approval, DeclaredWindow, Halt
+from autorecovery.models.controls import Approval, DeclaredWindow, Demotion, Halt, Promotion
 from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
 from autorecovery.models.reason import Reason
 from autorecovery.models.wire import decode, encode
@@ -66,6 +68,27 @@ class DynamoDbControls:
     def approval(self, attempt: str) -> Approval | None:
         """See Controls.approval."""
         return self._get(f"approval#{attempt}", "decision", Approval)
+
+    def demote(self, demotion: Demotion) -> Demotion:
+        """See Controls.demote."""
+        pk = _trust_of(demotion.script, demotion.rule_name)
+        self._put(pk, "demotion", encode(demotion, Demotion), new=True)
+        return self._get(pk, "demotion", Demotion) or demotion
+
+    def demotion(self, script: str, rule_name: str) -> Demotion | None:
+        """See Controls.demotion."""
+        return self._get(_trust_of(script, rule_name), "demotion", Demotion)
+
+    def promote(self, promotion: Promotion) -> bool:
+        """See Controls.promote."""
+        pk = _trust_of(promotion.script, promotion.rule_name)
+        # Written first: a demotion lifted without it would come back with the next failure.
+        self._put(pk, "promotion", encode(promotion, Promotion))
+        return self._remove(pk, "demotion")
+
+    def promotion(self, script: str, rule_name: str) -> Promotion | None:
+        """See Controls.promotion."""
+        return self._get(_trust_of(script, rule_name), "promotion", Promotion)
 
     def reserve(
         self, group: str, lease: Lease, allowed: FleetAllowance, now: datetime
@@ -159,3 +182,7 @@ class DynamoDbControls:
 
 def _key(pk: str, sk: str) -> dict[str, dict[str, str]]:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _trust_of(script: str, rule_name: str) -> str:
+    return f"trust#{short_name(f'{script}|{rule_name}')}"

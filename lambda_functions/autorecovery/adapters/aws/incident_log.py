@@ -4,6 +4,7 @@
     incident#<id>     head           the incident: content, state, level, started, wake token
     incident#<id>     entry#<key>    one line of its timeline
     claims#<shard>    <rule>|<target>    who holds rule and target, while it is open
+    cases#<rule>      <opened>#<id>  one incident of the rule in short: target, opened, how it ended
     sightings#<key>   set            breaching observations of the last window
 
 Claims lie in few partitions, so that triage learns of all open incidents in a few queries; heads
@@ -21,8 +22,9 @@ from botocore.exceptions import ClientError
 
 from autorecovery.adapters.aws.errors import code_of, storing
 from autorecovery.errors import StoreError
+from autorecovery.models.history import Case
 from autorecovery.models.incident import Breach, Entry, Incident, Sighting
-from autorecovery.models.reason import IncidentState, Level
+from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.wire import decode, encode
 from autorecovery.ports import Claim, OpenIncident
 
@@ -111,7 +113,7 @@ class DynamoDbIncidentLog:
             "attribute_exists(pk) AND #state <> :closed", {"#state": "state"},
         )  # fmt: skip
 
-    def close(self, incident_id: str) -> bool:
+    def close(self, incident_id: str, why: Reason, at: datetime) -> bool:
         """See IncidentLog.close."""
         head = self._head(incident_id)
         if head is None or head["state"]["S"] == IncidentState.CLOSED:
@@ -124,8 +126,10 @@ class DynamoDbIncidentLog:
             "ExpressionAttributeNames": {"#state": "state"},
             "ExpressionAttributeValues": {":closed": _text(IncidentState.CLOSED)},
         }
-        releasing = self._release(_key_of(head), incident_id)
-        return self._transact([{"Update": closing}, {"Delete": releasing}])
+        incident = _incident(head)
+        releasing = self._release(incident.key, incident_id)
+        ended = {"TableName": self._table, "Item": _case_item(incident, why, at)}
+        return self._transact([{"Update": closing}, {"Delete": releasing}, {"Put": ended}])
 
     def open_incidents(self) -> Sequence[OpenIncident]:
         """See IncidentLog.open_incidents."""
@@ -152,22 +156,18 @@ class DynamoDbIncidentLog:
         newest = sorted(found, key=lambda item: str(item["recent_sk"]["S"]), reverse=True)
         return [_incident(item) for item in newest[:limit]]
 
-    def opened_since(self, moment: datetime) -> Sequence[Incident]:
-        """See IncidentLog.opened_since."""
-        since = moment.astimezone(UTC).isoformat(timespec="microseconds")
-        found: list[Item] = []
-        for shard in range(SHARDS):
+    def cases(self, rule_name: str, since: datetime, at_most: int) -> Sequence[Case]:
+        """See IncidentLog.cases."""
+        with storing("cases"):
             pages = self._client.get_paginator("query").paginate(
-                TableName=self._table, IndexName="recent",
-                KeyConditionExpression="recent_pk = :pk AND recent_sk >= :since",
+                TableName=self._table, ScanIndexForward=False, ConsistentRead=True,
+                KeyConditionExpression="pk = :pk AND sk >= :since",
                 ExpressionAttributeValues={
-                    ":pk": _text(f"recent#{shard}"), ":since": _text(since),
+                    ":pk": _text(_cases_of(rule_name)), ":since": _text(sortable(since)),
                 },
+                PaginationConfig={"MaxItems": at_most},
             )  # fmt: skip
-            with storing("recent incidents"):
-                found += [item for page in pages for item in page["Items"]]
-        newest = sorted(found, key=lambda item: str(item["recent_sk"]["S"]), reverse=True)
-        return [_incident(item) for item in newest]
+            return [_case(item) for page in pages for item in page["Items"]]
 
     def record(self, incident_id: str, entry: Entry) -> None:
         """See IncidentLog.record."""
@@ -225,19 +225,19 @@ class DynamoDbIncidentLog:
             "level": _text(candidate.level),
             "started": _flag(False),
         }
-        opened = candidate.opened_at.astimezone(UTC).isoformat(timespec="microseconds")
         head = {
             **_head_key(candidate.id), "content": _text(encode(candidate, Incident)),
             "state": _text(candidate.state), "level": _text(candidate.level),
             "level_rank": _number(candidate.level.rank), "started": _flag(False),
             "breached_at": _text(candidate.breached_at.isoformat()),
             "recent_pk": _text(f"recent#{_shard(candidate.key)}"),
-            "recent_sk": _text(f"{opened}#{candidate.id}"), "expires": _expiry(candidate.opened_at),
+            "recent_sk": _text(f"{sortable(candidate.opened_at)}#{candidate.id}"),
+            "expires": _expiry(candidate.opened_at),
         }  # fmt: skip
         new = "attribute_not_exists(pk)"
         puts: list[Item] = [
             {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": new}}
-            for item in (claim, head)
+            for item in (claim, head, _case_item(candidate))
         ]
         try:
             return self._transact(puts)
@@ -364,6 +364,38 @@ def _claim_key(key: tuple[str, str]) -> Item:
     return {"pk": _text(f"claims#{_shard(key)}"), "sk": _text(_name_of(key))}
 
 
+def _case_item(incident: Incident, why: Reason | None = None, at: datetime | None = None) -> Item:
+    ending = {"why": _text(why), "ended_at": _text(sortable(at))} if why and at else {}
+    return {
+        "pk": _text(_cases_of(incident.rule_name)),
+        "sk": _text(f"{sortable(incident.opened_at)}#{incident.id}"),
+        "incident_id": _text(incident.id),
+        "target_key": _text(incident.target.key),
+        "opened_at": _text(sortable(incident.opened_at)),
+        "expires": _expiry(incident.opened_at),
+        **ending,
+    }
+
+
+def _case(item: Item) -> Case:
+    ended = "why" in item
+    return Case(
+        item["incident_id"]["S"], item["target_key"]["S"],
+        datetime.fromisoformat(item["opened_at"]["S"]),
+        Reason(item["why"]["S"]) if ended else None,
+        datetime.fromisoformat(item["ended_at"]["S"]) if ended else None,
+    )  # fmt: skip
+
+
+def _cases_of(rule_name: str) -> str:
+    return f"cases#{short_name(rule_name)}"
+
+
+def sortable(moment: datetime) -> str:
+    """Return a moment as text that sorts by time."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 def _shard(key: tuple[str, str]) -> int:
     return zlib.crc32("|".join(key).encode()) % SHARDS
 
@@ -408,8 +440,7 @@ def _age(sighting: Sighting) -> tuple[datetime, str]:
 
 
 def _point(sighting: Sighting) -> str:
-    at = sighting.at.astimezone(UTC).isoformat(timespec="microseconds")
-    return f"{at} {sighting.level} {sighting.id}"
+    return f"{sortable(sighting.at)} {sighting.level} {sighting.id}"
 
 
 def _sighting(point: str) -> Sighting:

@@ -59,6 +59,17 @@ class SqliteAttemptLog:
             ).fetchall()
         return [decode(row["content"], Attempt) for row in found]
 
+    def of_rule(self, rule_name: str, since: datetime) -> Sequence[Attempt]:
+        """See AttemptLog.of_rule."""
+        with self._database.transaction() as rows:
+            found = rows.execute(
+                "SELECT content FROM attempts WHERE intended_at >= ?"
+                " AND json_extract(content, '$.rule_name') = ?",
+                (since.astimezone(UTC).isoformat(timespec="microseconds"), rule_name),
+            ).fetchall()
+        attempts = [decode(row["content"], Attempt) for row in found]
+        return [attempt for attempt in attempts if attempt.status.is_over]
+
     def of_command(self, command_id: str) -> Attempt | None:
         """See AttemptLog.of_command."""
         return self._one("SELECT content FROM attempts WHERE command_id = ?", command_id)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from autorecovery.adapters.sqlite.database import Database
-from autorecovery.models.controls import Approval, DeclaredWindow, Halt
+from autorecovery.models.controls import Approval, DeclaredWindow, Demotion, Halt, Promotion
 from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
 from autorecovery.models.reason import Reason
 from autorecovery.models.wire import decode, encode
@@ -57,6 +57,27 @@ class SqliteControls:
     def approval(self, attempt: str) -> Approval | None:
         """See Controls.approval."""
         return self._get("approval", attempt, Approval)
+
+    def demote(self, demotion: Demotion) -> Demotion:
+        """See Controls.demote."""
+        name = _trust_of(demotion.script, demotion.rule_name)
+        self._put_new("demotion", name, demotion, Demotion)
+        return self._get("demotion", name, Demotion) or demotion
+
+    def demotion(self, script: str, rule_name: str) -> Demotion | None:
+        """See Controls.demotion."""
+        return self._get("demotion", _trust_of(script, rule_name), Demotion)
+
+    def promote(self, promotion: Promotion) -> bool:
+        """See Controls.promote."""
+        name = _trust_of(promotion.script, promotion.rule_name)
+        with self._database.transaction():
+            self._put("promotion", name, promotion, Promotion)
+            return self._remove("demotion", name)
+
+    def promotion(self, script: str, rule_name: str) -> Promotion | None:
+        """See Controls.promotion."""
+        return self._get("promotion", _trust_of(script, rule_name), Promotion)
 
     def reserve(
         self, group: str, lease: Lease, allowed: FleetAllowance, now: datetime
@@ -111,3 +132,7 @@ class SqliteControls:
         with self._database.transaction() as rows:
             removed = rows.execute("DELETE FROM controls WHERE kind = ? AND name = ?", (kind, name))
         return removed.rowcount > 0
+
+
+def _trust_of(script: str, rule_name: str) -> str:
+    return f"{script}|{rule_name}"

@@ -19,6 +19,9 @@ CREATE TABLE IF NOT EXISTS incidents (
 CREATE UNIQUE INDEX IF NOT EXISTS one_open_incident
     ON incidents (rule_name, target_key) WHERE state <> 'closed';
 CREATE INDEX IF NOT EXISTS incidents_by_time ON incidents (opened_at);
+CREATE INDEX IF NOT EXISTS incidents_by_rule ON incidents (rule_name, opened_at);
+CREATE TABLE IF NOT EXISTS endings (
+    incident_id TEXT PRIMARY KEY, why TEXT NOT NULL, at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS timeline (
     incident_id TEXT NOT NULL, key TEXT NOT NULL, at TEXT NOT NULL, content TEXT NOT NULL,
     PRIMARY KEY (incident_id, key));

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from autorecovery.adapters.sqlite.database import Database
+from autorecovery.models.history import Case
 from autorecovery.models.incident import Breach, Entry, Incident, Sighting
-from autorecovery.models.reason import IncidentState, Level
+from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.wire import decode, encode
 from autorecovery.ports import Claim, OpenIncident
 
@@ -65,11 +66,19 @@ class SqliteIncidentLog:
             "UPDATE incidents SET state = ? WHERE id = ? AND state <> 'closed'", state, incident_id
         )
 
-    def close(self, incident_id: str) -> bool:
+    def close(self, incident_id: str, why: Reason, at: datetime) -> bool:
         """See IncidentLog.close."""
-        return self._execute(
-            "UPDATE incidents SET state = 'closed' WHERE id = ? AND state <> 'closed'", incident_id
-        )
+        with self._database.transaction() as rows:
+            closed = rows.execute(
+                "UPDATE incidents SET state = 'closed' WHERE id = ? AND state <> 'closed'",
+                (incident_id,),
+            ).rowcount
+            if closed:
+                rows.execute(
+                    "INSERT INTO endings (incident_id, why, at) VALUES (?, ?, ?)",
+                    (incident_id, why, _text(at)),
+                )
+        return closed > 0
 
     def open_incidents(self) -> Sequence[OpenIncident]:
         """See IncidentLog.open_incidents."""
@@ -94,14 +103,16 @@ class SqliteIncidentLog:
             ).fetchall()
         return [_incident(row) for row in found]
 
-    def opened_since(self, moment: datetime) -> Sequence[Incident]:
-        """See IncidentLog.opened_since."""
+    def cases(self, rule_name: str, since: datetime, at_most: int) -> Sequence[Case]:
+        """See IncidentLog.cases."""
         with self._database.transaction() as rows:
             found = rows.execute(
-                "SELECT * FROM incidents WHERE opened_at >= ? ORDER BY opened_at DESC, id DESC",
-                (_text(moment),),
+                "SELECT id, target_key, opened_at, why, at FROM incidents"
+                " LEFT JOIN endings ON endings.incident_id = incidents.id"
+                " WHERE rule_name = ? AND opened_at >= ? ORDER BY opened_at DESC, id DESC LIMIT ?",
+                (rule_name, _text(since), at_most),
             ).fetchall()
-        return [_incident(row) for row in found]
+        return [_case(row) for row in found]
 
     def record(self, incident_id: str, entry: Entry) -> None:
         """See IncidentLog.record."""
@@ -173,6 +184,14 @@ def _incident(row: sqlite3.Row) -> Incident:
         level=Level(row["level"]),
         breached_at=datetime.fromisoformat(row["breached_at"]),
     )
+
+
+def _case(row: sqlite3.Row) -> Case:
+    return Case(
+        row["id"], row["target_key"], datetime.fromisoformat(row["opened_at"]),
+        Reason(row["why"]) if row["why"] else None,
+        datetime.fromisoformat(row["at"]) if row["at"] else None,
+    )  # fmt: skip
 
 
 def _text(moment: datetime) -> str:
