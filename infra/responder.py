@@ -8,6 +8,7 @@ from infra.acknowledgements import accept, accept_reading_all
 from infra.configuration import Deployment
 from infra.functions import Functions
 from infra.incident_table import IncidentTable
+from infra.instance_actions import grant_actions
 from infra.log_sources import LogSources
 from infra.recovery_documents import RecoveryDocuments
 from infra.topics import NoticeTopic
@@ -42,6 +43,7 @@ class Responder(Construct):
         log_sources.grant_read(self.function)
         tag = deployment.configuration.targets
         documents.grant_run(self.function, tag_key=tag.tag_key, tag_value=tag.tag_value)
+        grant_actions(self.function, deployment.configuration)
         self.alias = lambda_.Alias(
             self, "Alias", alias_name=ALIAS, version=self.function.current_version
         )

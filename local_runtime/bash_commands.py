@@ -13,6 +13,7 @@ import psutil
 
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.errors import CommandNotStartedError, CommandUncertainError
+from autorecovery.models.actions import is_action
 from autorecovery.models.incident import Attempt, CommandState, CommandStatus
 from autorecovery.models.signal import Target
 from autorecovery.models.wire import decode, encode
@@ -53,6 +54,15 @@ class BashCommandRunner:
     def time_limit(self, script: str) -> timedelta:
         """See CommandRunner.time_limit."""
         return self._scripts[script].timeout
+
+    def prepare(self, attempt: Attempt) -> Attempt:
+        """See CommandRunner.prepare. A script's parameters say it all."""
+        if is_action(attempt.script):
+            raise CommandNotStartedError(
+                f"{attempt.script} is done through AWS only, and this is one machine",
+                retryable=False,
+            )
+        return attempt
 
     def start(self, attempt: Attempt) -> str:
         """See CommandRunner.start."""

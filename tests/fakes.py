@@ -28,6 +28,9 @@ class ScriptedRunner:
         self.scripts: dict[str, str] = {}
         self.is_findable = True
 
+    def prepare(self, attempt: Attempt) -> Attempt:
+        return attempt
+
     def start(self, attempt: Attempt) -> str:
         self.tries.append(attempt)
         error = self.errors.pop(0) if self.errors else None

@@ -16,6 +16,7 @@ from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.config import Configuration
 from autorecovery.errors import CommandNotStartedError
+from autorecovery.models.actions import is_action
 from autorecovery.models.incident import Attempt, CommandState, CommandStatus
 from autorecovery.models.notice import Notice
 from autorecovery.models.signal import LogOrigin, MetricOrigin, Target
@@ -117,7 +118,13 @@ class _PrintedCommands:
     def time_limit(self, script: str) -> timedelta:
         return self._scripts[script].timeout if script in self._scripts else timedelta(minutes=1)
 
+    def prepare(self, attempt: Attempt) -> Attempt:
+        return attempt
+
     def start(self, attempt: Attempt) -> str:
+        if is_action(attempt.script):
+            self._write(f"DRY RUN, would ask AWS for {attempt.script} of {attempt.target.key}")
+            raise CommandNotStartedError("dry run: nothing was asked for", retryable=False)
         script = self._scripts.get(attempt.script)
         if script is None:
             raise CommandNotStartedError(f"no script {attempt.script}", retryable=False)

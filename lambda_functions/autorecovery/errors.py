@@ -22,7 +22,7 @@ class NoticeError(AutoRecoveryError):
 
 
 class CommandNotStartedError(AutoRecoveryError):
-    """The script certainly did not start; `retryable` says whether sending again can help."""
+    """It certainly did not start; `retryable` says whether sending again can help."""
 
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class CommandNotStartedError(AutoRecoveryError):
 
 
 class CommandUncertainError(AutoRecoveryError):
-    """The request left and no answer came back: the script may be running."""
+    """The request left and no answer came back: it may be running, or be done."""
 
 
 class StepInterruptedError(AutoRecoveryError):

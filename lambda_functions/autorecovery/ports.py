@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
         Promotion,
     )
     from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
-    from autorecovery.models.history import Case
+    from autorecovery.models.history import Case, Storm
     from autorecovery.models.incident import (
         Attempt,
         Breach,
@@ -139,6 +139,12 @@ class IncidentLog(Protocol):
     def cases(self, rule_name: str, since: datetime, at_most: int) -> Sequence[Case]:
         """Return the newest incidents of this rule that were opened since then, newest first."""
 
+    def join_storm(self, rule_name: str, now: datetime, quiet: timedelta) -> Storm:
+        """Return the storm of this rule that goes on, or a new one that begins now.
+
+        A storm goes on until nobody has joined it for so long.
+        """
+
     def record(self, incident_id: str, entry: Entry) -> None:
         """Append to the timeline; an entry of the same key stands already and is kept."""
 
@@ -210,23 +216,30 @@ class Workflow(Protocol):
 
 
 class CommandRunner(Protocol):
-    """Runs scripts on machines, asynchronously."""
+    """Runs scripts on machines, and acts on them from outside, asynchronously."""
+
+    def prepare(self, attempt: Attempt) -> Attempt:
+        """Return the attempt with all that fixes what it asks for, before it is written down.
+
+        A repeat then asks for the same: for three machines, not for one more. Nothing is changed.
+        Raises CommandNotStartedError where it is certain already that it cannot be done.
+        """
 
     def start(self, attempt: Attempt) -> str:
-        """Send the attempt's script, once, and return the command's id.
+        """Send the attempt's script or action, once, and return the command's id.
 
         Raises CommandNotStartedError where it certainly was not sent, CommandUncertainError where
         the answer was lost.
         """
 
     def find(self, attempt: Attempt) -> str | None:
-        """Return the id of the command that carries the attempt's token, if it can be seen."""
+        """Return the id of the attempt's command, if it can be seen that it was sent."""
 
     def status(self, command_id: str, target: Target) -> CommandStatus:
         """Return how the command stands on this machine."""
 
     def time_limit(self, script: str) -> timedelta:
-        """Return how long this script may run; LookupError where it is not shipped."""
+        """Return how long this script or action may take; LookupError where it is not known."""
 
 
 class TargetDirectory(Protocol):

@@ -31,6 +31,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from autorecovery.models.actions import WITHOUT_SCRIPT
+
 MINIMUM_AGENT_VERSION: Final = (3, 3, 2746, 0)
 """The first SSM agent that passes parameters as environment variables (`ENV_VAR`).
 
@@ -191,6 +193,8 @@ def read_script(path: Path, prelude: str) -> Script:
     Raises:
         ScriptError: if the header is wrong; the message starts with file and line.
     """
+    if path.stem in WITHOUT_SCRIPT:
+        raise ScriptError(f"{path}:1: {path.stem} is an action of its own; use another name")
     source = path.read_text(encoding="utf-8")
     header = _Header.read(path, source)
     script = Script(

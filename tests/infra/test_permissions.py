@@ -1,18 +1,23 @@
 """Who may do what."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.infra.template import Synthesized
+from autorecovery.models.actions import InstanceAction
+from infra.instance_actions import CHANGES, LOOKS
+from tests.infra.conftest import Synthesize
+from tests.infra.template import Synthesized, configured
 
 FUNCTIONS = ("MetricProcessor", "IncidentResponder", "CommandListener")
 
 READ_ONLY_WITHOUT_A_RESOURCE = {
     "ec2:DescribeInstances", "cloudwatch:GetMetricData", "ssm:GetCommandInvocation",
     "ssm:DescribeInstanceInformation",
-    "ssm:ListCommands",
+    "ssm:ListCommands", "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeAutoScalingInstances", "autoscaling:DescribeInstanceRefreshes",
 }  # fmt: skip
 
 
@@ -68,6 +73,81 @@ def test_commands_are_our_documents_on_instances_that_opted_in_and_nothing_else(
     assert on_instances["Condition"] == {
         "StringEquals": {"ssm:resourceTag/AutoRecovery": "enabled"}
     }
+
+
+OPTED_IN = {"StringEquals": {"aws:ResourceTag/AutoRecovery": "enabled"}}
+
+
+@pytest.mark.parametrize(
+    ("calls", "resource"),
+    [
+        ({"ec2:RebootInstances", "ec2:StopInstances", "ec2:StartInstances"}, ":instance/*"),
+        (
+            {"autoscaling:SetInstanceHealth", "autoscaling:SetDesiredCapacity"},
+            ":autoScalingGroup:*:autoScalingGroupName/*",
+        ),
+    ],
+)
+def test_instances_and_groups_are_changed_only_where_they_opted_in(
+    calls: set[str], resource: str, synthesized: Synthesized
+) -> None:
+    (statement,) = (
+        s for s in synthesized.statements_of("IncidentResponder") if _actions(s) & calls
+    )
+    assert _actions(statement) == calls
+    assert statement["Resource"]["Fn::Join"][1][-1] == resource
+    assert statement["Condition"] == OPTED_IN
+    for other in {*FUNCTIONS} - {"IncidentResponder"}:
+        assert not _allowed(synthesized, other) & calls
+
+
+ONE_RULE = """
+rules:
+  cpu:
+    when: {{ metric: CPUUtilization, critical: 95 }}
+    recover: [{{ run: {run} }}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("run", "granted"),
+    [
+        ("ask_human", set()),
+        ("reboot_instance", {"ec2:RebootInstances"}),
+        (
+            "stop_start_instance",
+            {
+                "ec2:StopInstances", "ec2:StartInstances",
+                "autoscaling:DescribeAutoScalingInstances",
+                "autoscaling:DescribeAutoScalingGroups",
+            },
+        ),
+        (
+            "replace_in_group",
+            {
+                "autoscaling:SetInstanceHealth", "autoscaling:DescribeAutoScalingInstances",
+                "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeInstanceRefreshes",
+            },
+        ),
+        (
+            "scale_out",
+            {
+                "autoscaling:SetDesiredCapacity", "autoscaling:DescribeAutoScalingInstances",
+                "autoscaling:DescribeAutoScalingGroups",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_what_no_ladder_does_is_not_allowed(
+    run: str, granted: set[str], another: Synthesize, tmp_path: Path
+) -> None:
+    made = another(configured(tmp_path, ONE_RULE.format(run=run)))
+    allowed = _allowed(made, "IncidentResponder") - {"ec2:DescribeInstances"}
+    assert {a for a in allowed if a.startswith(("ec2:", "autoscaling:"))} == granted
+
+
+def test_every_action_has_its_permissions() -> None:
+    assert set(CHANGES) == set(LOOKS) == set(InstanceAction)
 
 
 def test_only_triage_may_start_a_response_and_only_by_the_alias(synthesized: Synthesized) -> None:

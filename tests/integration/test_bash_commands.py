@@ -11,6 +11,7 @@ import pytest
 
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.errors import CommandNotStartedError, CommandUncertainError
+from autorecovery.models.actions import InstanceAction
 from autorecovery.models.incident import Attempt, CommandState, CommandStatus
 from autorecovery.models.signal import Target
 from autorecovery.scripts import Parameter, Script
@@ -177,3 +178,13 @@ def _is_alive(pid: int) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+@pytest.mark.parametrize("action", list(InstanceAction))
+def test_what_is_done_through_aws_is_refused_in_words(
+    action: str, runner: BashCommandRunner
+) -> None:
+    with pytest.raises(CommandNotStartedError, match=f"{action} is done through AWS only"):
+        runner.prepare(attempt(action))
+    with pytest.raises(LookupError):
+        runner.time_limit(action)

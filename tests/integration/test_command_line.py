@@ -140,6 +140,30 @@ def test_sending_a_sample_event_tells_what_would_be_told_and_run() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ladder", "says"),
+    [
+        (
+            "[{ run: reboot_instance }]",
+            "DRY RUN, would ask AWS for reboot_instance of instance/i-0a1b2c3d4e5f67890",
+        ),
+        ("[{ run: ask_human }, { run: reboot_instance }]", "may reboot_instance be run?"),
+        ("[{ run: ask_human }]", "Nothing is run: the ladder asks for a human here."),
+    ],
+)
+def test_rungs_that_are_no_scripts_are_rehearsed_too(
+    ladder: str, says: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "rules: { cpu: { when: { metric: CPUUtilization, warning: 80, critical: 90 },"
+        f" autonomy: auto, recover: {ladder} }} }}"
+    )
+    answer = run("send", "events/cpu_high.json", "-c", str(config))
+    assert answer.returncode == 0, answer.stderr
+    assert says in answer.stdout
+
+
+@pytest.mark.parametrize(
     ("arguments", "stdin", "code", "says"),
     [
         (("send", "-"), "{", 2, "-:1:2: not JSON"),

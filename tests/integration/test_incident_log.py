@@ -274,6 +274,28 @@ def test_of_the_cases_only_the_newest_since_then_are_returned(log: IncidentLog) 
     assert [case.target_key for case in log.cases("cpu", since, 9)] == ["host/web-4"]
 
 
+# Storms
+
+
+def test_a_storm_goes_on_while_others_join_and_a_later_one_is_another(log: IncidentLog) -> None:
+    quiet = 10 * MINUTE
+    first = log.join_storm("cpu", START, quiet)
+    assert first.began == START
+    assert log.join_storm("cpu", START + 9 * MINUTE, quiet) == first
+    assert log.join_storm("cpu", START + 18 * MINUTE, quiet) == first
+    assert log.join_storm("memory", START + 18 * MINUTE, quiet).began == START + 18 * MINUTE
+    second = log.join_storm("cpu", START + 29 * MINUTE, quiet)
+    assert second.began == START + 29 * MINUTE
+    assert second.id != first.id
+
+
+def test_of_many_that_join_at_once_all_are_in_the_same_storm(log: IncidentLog) -> None:
+    moments = [START + timedelta(milliseconds=number) for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        storms = list(pool.map(lambda at: log.join_storm("cpu", at, MINUTE), moments))
+    assert len({storm.id for storm in storms}) == 1
+
+
 # Sightings
 
 

@@ -85,6 +85,26 @@ def test_a_breach_is_announced_healed_and_verified_on_fresh_lines(tmp_path: Path
     assert [notice.kind for notice in notices] == [NoticeKind.OPENED, NoticeKind.RECOVERED]
 
 
+def test_what_needs_aws_is_handed_over_in_words(tmp_path: Path) -> None:
+    text = CONFIGURATION.replace("run: touch", "run: reboot_instance")
+    notices: list[Notice] = []
+    machine = assemble(
+        loads(text, "test", {}, scripts(tmp_path)).configuration,
+        scripts(tmp_path), tmp_path, notices.append, os.environ,
+    )  # fmt: skip
+    try:
+        write(machine, 99)
+        end = time.monotonic() + 10
+        while machine.incidents.recent(1)[0].state is not IncidentState.HANDED_OVER:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        machine.close()
+    told = "\n".join((notices[-1].headline, *notices[-1].lines))
+    assert str(Reason.COULD_NOT_START) in told
+    assert "reboot_instance is done through AWS only, and this is one machine" in told
+
+
 def test_a_line_that_names_another_host_runs_nothing_here(tmp_path: Path) -> None:
     notices: list[Notice] = []
     machine = assemble(configuration(), scripts(tmp_path), tmp_path, notices.append, os.environ)

@@ -34,7 +34,12 @@ case $1 in
         if [[ ! -f {home}/$5 ]]; then echo "Error: No such container: $5" >&2; exit 1; fi
         cat "{home}/$5"
         ;;
-    restart) cp "{home}/$2.restarted" "{home}/$2"; echo "$2" ;;
+    restart)
+        name=${{!#}}
+        if [[ ! -f {home}/$name ]]; then echo "Error: No such container: $name" >&2; exit 1; fi
+        cp "{home}/$name.restarted" "{home}/$name"
+        echo "$name"
+        ;;
 esac
 """
 TEMPLATE = "{{.Name}} {{.State.Status}} {{.State.Pid}} {{with .State.Health}}{{.Status}}{{end}}"

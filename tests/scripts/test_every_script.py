@@ -13,6 +13,7 @@ VALID: dict[str, dict[str, str]] = {
     "free_disk_space": {"mount": "/"},
     "noop": {},
     "relieve_memory": {"services": "no-such-service-anywhere"},
+    "restart_container": {"container": "no-such-container-anywhere"},
     "restart_service": {"service": "no-such-service-anywhere"},
     "terminate_process": {"process": "no-such-name", "user": "root"},
 }

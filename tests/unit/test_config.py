@@ -16,6 +16,7 @@ from autorecovery.config import (
     load_shipped,
     loads,
 )
+from autorecovery.models.actions import WITHOUT_SCRIPT
 from autorecovery.models.reason import Level
 from autorecovery.models.rule import (
     ALARM_MARKER,
@@ -58,6 +59,16 @@ MESSAGES = {
     "absence_too_short": [
         "4:38: rules.cpu.when.for: 1m 30s cannot tell silence from a late datapoint;"
         " expected at least 2m",
+    ],
+    "action_with_parameters": [
+        "6:33: rules.cpu.recover.0.with: reboot_instance takes no parameters; found force",
+    ],
+    "after_replacement": [
+        "8:11: rules.cpu.recover.2.run: nothing can be run after replace_in_group: the machine is"
+        " gone",
+    ],
+    "asks_twice": [
+        "7:11: rules.cpu.recover.1.run: asks a second time, and nothing was run in between",
     ],
     "autonomy_unknown": [
         "5:5: rules.cpu.autonomy: expected 'observe', 'ask' or 'auto'; found 'autp'; did"
@@ -234,6 +245,10 @@ MESSAGES = {
         "2:11: notify.topic_arn: expected something like"
         " 'arn:aws:sns:eu-west-1:111122223333:ops'; found 'ops-topic'",
     ],
+    "unknown_action": [
+        "6:11: rules.cpu.recover.0.run: no such script: 'stop_start_instanc'; did you mean"
+        " 'stop_start_instance'?",
+    ],
     "unknown_key": [
         "2:1: target: unknown key; did you mean 'targets'?",
     ],
@@ -269,6 +284,26 @@ def test_a_mistake_is_told_with_place_expectation_and_suggestion(name: str) -> N
         load(CONFIGS / f"{name}.yaml", {}, SCRIPTS)
     expected = "\n".join(f"{name}.yaml:{message}" for message in MESSAGES[name])
     assert str(caught.value) == expected
+
+
+LADDER = """
+rules:
+  cpu:
+    when: { metric: CPUUtilization, warning: 80, critical: 95, period: 5m }
+    recover:
+      - { run: restart_service, with: { service: nginx }, verify: { within: 15m } }
+      - { run: reboot_instance, verify: { within: 15m } }
+      - { run: ask_human }
+      - { run: stop_start_instance, with: {}, verify: { within: 15m } }
+      - { run: scale_out, verify: { within: 15m } }
+      - { run: replace_in_group, verify: { within: 15m } }
+      - { run: ask_human }
+"""
+
+
+def test_a_ladder_may_have_every_action_and_ask_in_between_and_at_its_end() -> None:
+    rungs = read(LADDER).configuration.rules["cpu"].recover
+    assert {rung.run for rung in rungs} == {"restart_service", *WITHOUT_SCRIPT}
 
 
 def test_every_mistake_kept_as_a_file_has_its_message() -> None:
@@ -559,6 +594,12 @@ TWO_SOURCES = "sources: { logs: [{ group: /a }, { group: /b }] }"
             {"RECOVERY_SCRIPT_PATH": "/opt/restart_servce.sh"},
             "config.yaml:11:11: rules.cpu.recover.0.run: no such script: 'restart_servce';"
             " did you mean 'restart_service'? (set by RECOVERY_SCRIPT_PATH)",
+        ),
+        (
+            ONE_RULE,
+            {"RECOVERY_SCRIPT_PATH": "/opt/reboot_instance.sh"},
+            "config.yaml: RECOVERY_SCRIPT_PATH: reboot_instance is no script; write it into the"
+            " file",
         ),
     ],
 )

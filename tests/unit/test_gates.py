@@ -33,6 +33,7 @@ def open_facts(**changes: Any) -> Facts:
         openings=1,
         fellows=1,
         ordered=False,
+        asks_first=False,
         approval=None,
         demotion=None,
         halt=None,

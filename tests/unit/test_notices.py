@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from autorecovery.config import Configuration
 from autorecovery.models.controls import Demotion
+from autorecovery.models.history import Storm
 from autorecovery.models.incident import (
     Attempt,
     Climb,
@@ -30,7 +31,7 @@ from autorecovery.models.incident import (
 )
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Level, Reason, Verdict
-from autorecovery.models.rule import Rule
+from autorecovery.models.rule import Rule, Rung
 from autorecovery.models.signal import (
     BY_HAND,
     TYPED,
@@ -121,6 +122,7 @@ FAILED = attempt(
     status=CommandStatus(CommandState.FAILED, "nginx did not stay up", exit_code=1),
     judgement=Judgement(Verdict.NOT_RECOVERED, LATER, "3 datapoints, 96 to 98"),
 )
+MANY = Storm("cpu-overload", OPENED)
 VERIFIED = Judgement(Verdict.VERIFIED, LATER, "3 datapoints, 20 to 31")
 UNCLEAR = Judgement(Verdict.INCONCLUSIVE, LATER, "no data")
 HELD = Decision(
@@ -132,6 +134,26 @@ HELD = Decision(
         GateResult("autonomy", Reason.AUTONOMY_OBSERVE),
     ),
 )
+REBOOT = {"run": "reboot_instance"}
+REBOOTED = attempt(script="reboot_instance", parameters={})
+REPLACED = attempt(
+    script="replace_in_group",
+    parameters={"group": "shop-web"},
+    status=CommandStatus(CommandState.SUCCEEDED, successor="i-0fedcba9876543210"),
+)
+STOPPED = attempt(
+    script="stop_start_instance",
+    parameters={},
+    status=CommandStatus(
+        CommandState.UNKNOWN, "no end was heard of: it is stopping; the machine may be stopped"
+    ),
+)
+REFUSED = attempt(
+    script="scale_out",
+    parameters={},
+    status=CommandStatus(CommandState.NOT_RUN, "the group is at its maximum of 4"),
+)
+UNTIL = OPENED + timedelta(minutes=30)
 PROOF = "3 datapoints, 20 to 31"
 
 NOTICES: dict[str, Notice] = {
@@ -211,6 +233,30 @@ NOTICES: dict[str, Notice] = {
         ),
         LATER,
     ),
+    "recovered_action": compose.recovered(incident(rule(recover=[REBOOT])), REBOOTED, PROOF, LATER),
+    "recovered_successor": compose.recovered(
+        incident(rule(recover=[{"run": "replace_in_group"}])), REPLACED, PROOF, LATER
+    ),
+    "handed_over_action_unknown": compose.handed_over(
+        incident(rule(recover=[*LADDER[:1], {"run": "stop_start_instance"}])),
+        Climb(Reason.MAY_STILL_BE_RUNNING, (FAILED, STOPPED)),
+        LATER,
+    ),
+    "handed_over_action_refused": compose.handed_over(
+        incident(rule(recover=[{"run": "scale_out"}, {"run": "ask_human"}])),
+        Climb(Reason.COULD_NOT_START, (REFUSED,)),
+        LATER,
+    ),
+    "opened_asks_first": compose.opened(
+        incident(rule(recover=[{"run": "ask_human"}, *LADDER])), OPENED
+    ),
+    "opened_only_asks": compose.opened(incident(rule(recover=[{"run": "ask_human"}])), OPENED),
+    "asking_first": compose.asking(
+        incident(rule(autonomy="ask")), rule().recover[0], (), UNTIL, OPENED
+    ),
+    "asking_to_go_on": compose.asking(
+        incident(rule()), Rung.model_validate(REBOOT), (FAILED,), UNTIL, LATER
+    ),
     "reminder": compose.reminder(incident(rule()), "14 datapoints, 97", LATER),
     "demoted": compose.demoted(
         incident(rule()),
@@ -232,6 +278,10 @@ NOTICES: dict[str, Notice] = {
     "handed_over_relapsed": compose.handed_over(
         incident(rule()), Climb(Reason.RELAPSED, (attempt(judgement=VERIFIED),)), LATER
     ),
+    "storm": compose.storm(
+        incident(rule()), MANY, [f"i-0a1b2c3d4e5f6789{n}" for n in range(10)] * 30, 271, LATER
+    ),
+    "storm_over": compose.storm_over(incident(rule()), MANY, 300, LATER),
     "healthy_by_itself": compose.healthy_by_itself(incident(rule()), PROOF, LATER),
     "closed_by_person": compose.closed_by_person(incident(rule()), LATER),
 }

@@ -9,7 +9,7 @@ from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.config import Configuration
 from autorecovery.models.controls import DeclaredWindow, Halt
 from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
-from autorecovery.models.incident import Attempt
+from autorecovery.models.incident import Attempt, EntryKind
 from autorecovery.models.limits import AtOnce, MaintenanceWindow
 from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import Reason
@@ -186,4 +186,7 @@ def test_the_same_trouble_on_many_machines_is_told_and_not_restarted_away() -> N
         here.incidents.open(incident(rule(RESTART), seen))
     assert here.respond(lasting=HOUR) is None
     assert here.runner.tries == []
-    assert "many machines at once" in handed_over(here)
+    assert here.board.posted[0].kind is NoticeKind.STORM
+    assert "many machines at once" in next(
+        entry.text for entry in here.story if entry.kind is EntryKind.HANDED_OVER
+    )

@@ -467,7 +467,7 @@ def test_every_gate_is_asked_and_written_down() -> None:
     decided = next(entry for entry in world.story if entry.kind is EntryKind.DECIDED)
     assert list(decided.facts["gates"]) == [
         "open", "still sick", "halt", "stale event", "identity", "opt-in", "maintenance",
-        "correlation", "flapping", "autonomy", "cooldown", "attempts", "fleet", "reach",
+        "correlation", "flapping", "autonomy", "script", "cooldown", "attempts", "fleet", "reach",
     ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from autorecovery.models.actions import WITHOUT_SCRIPT
 from autorecovery.scripts import (
     MINIMUM_AGENT_VERSION,
     TOO_LATE,
@@ -285,6 +286,14 @@ def test_the_hash_follows_the_content(read: Read, greet: Script) -> None:
     assert re.fullmatch("[0-9a-f]{64}", greet.sha256)
 
 
+@pytest.mark.parametrize("name", sorted(WITHOUT_SCRIPT))
+def test_a_script_with_the_name_of_an_action_is_an_error(name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.sh"
+    path.write_text(GREET)
+    with pytest.raises(ScriptError, match=rf"{name}\.sh:1: {name} is an action of its own"):
+        read_script(path, PRELUDE)
+
+
 # --- What is shipped ---
 
 
@@ -293,6 +302,7 @@ def test_these_scripts_are_shipped() -> None:
         "free_disk_space",
         "noop",
         "relieve_memory",
+        "restart_container",
         "restart_service",
         "terminate_process",
     ]

@@ -3,12 +3,14 @@
 from functools import cache
 
 from autorecovery.adapters.aws import clients
+from autorecovery.adapters.aws.actuator import AwsClients, Ec2Actuator
 from autorecovery.adapters.aws.attempt_log import DynamoDbAttemptLog
 from autorecovery.adapters.aws.commands import SsmCommandRunner
 from autorecovery.adapters.aws.controls import DynamoDbControls
 from autorecovery.adapters.aws.incident_log import DynamoDbIncidentLog
 from autorecovery.adapters.aws.metrics import CloudWatchReader
 from autorecovery.adapters.aws.notices import SnsNoticeboard
+from autorecovery.adapters.aws.rungs import ScriptsAndActions
 from autorecovery.adapters.aws.targets import Ec2Directory
 from autorecovery.bootstrap.shared import configuration, scripts, utc_now
 from autorecovery.errors import ConfigurationError
@@ -48,8 +50,11 @@ def response() -> Response:
         configuration=configuration(),
         incidents=_ReportedIncidents(dynamodb, settings.table_name),
         attempts=DynamoDbAttemptLog(dynamodb, settings.table_name),
-        commands=SsmCommandRunner(
-            clients.ssm(), clients.ssm_once(), scripts(), settings.recovery_documents
+        commands=ScriptsAndActions(
+            SsmCommandRunner(
+                clients.ssm(), clients.ssm_once(), scripts(), settings.recovery_documents
+            ),
+            _actuator(),
         ),
         targets=Ec2Directory(
             clients.ec2,
@@ -68,4 +73,15 @@ def response() -> Response:
             lambda notice: sns_message(notice, words),
         ),
         clock=utc_now,
+    )
+
+
+def _actuator() -> Ec2Actuator:
+    """Return what acts on instances; its clients are made with the first such rung."""
+    targets = configuration().targets
+    return Ec2Actuator(
+        AwsClients(cache(clients.ec2), cache(clients.autoscaling)),
+        AwsClients(cache(clients.ec2_once), cache(clients.autoscaling_once)),
+        (targets.tag_key, targets.tag_value),
+        utc_now,
     )

@@ -1,11 +1,13 @@
 """What is well-formed and cannot work all the same: found at synth, not at three in the morning."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from autorecovery.config.problems import Marks, Place, Problem, problem_at, suggest
 from autorecovery.config.schema import Configuration
+from autorecovery.models.actions import ASK_HUMAN, WITHOUT_SCRIPT, InstanceAction
 from autorecovery.models.durations import write_duration
 from autorecovery.models.reason import Level
 from autorecovery.models.rule import (
@@ -73,6 +75,7 @@ def _twins(rules: Mapping[str, Rule]) -> Found:
 def _rule(rule: Rule, scripts: "Mapping[str, Script] | None") -> Found:
     yield from _condition(rule)
     yield from _recovery_level(rule)
+    yield from _ladder(rule.recover)
     for index, rung in enumerate(rule.recover):
         for place, message in (*_verification(rule, rung), *_script(rung, scripts)):
             yield ("recover", index, *place), message
@@ -131,8 +134,23 @@ def _recovery_level(rule: Rule) -> Found:
         yield ("recover_at",), message
 
 
+def _ladder(rungs: Sequence[Rung]) -> Found:
+    """Find rungs that could never be run where they stand."""
+    for index, (rung, above) in enumerate(pairwise(rungs), start=1):
+        if rung.run == above.run == ASK_HUMAN:
+            yield ("recover", index, "run"), "asks a second time, and nothing was run in between"
+    replaced = False
+    for index, rung in enumerate(rungs):
+        if replaced and rung.run != ASK_HUMAN:
+            message = f"nothing can be run after {InstanceAction.REPLACE}: the machine is gone"
+            yield ("recover", index, "run"), message
+        replaced = replaced or rung.run == InstanceAction.REPLACE
+
+
 def _verification(rule: Rule, rung: Rung) -> Found:
     """Find a verification that ends before it could have seen two datapoints."""
+    if rung.run == ASK_HUMAN:
+        return  # nothing is run, so nothing is verified
     if isinstance(rule.when, MetricCondition) and rung.verify.within < 2 * rule.when.period:
         message = (
             f"{write_duration(rung.verify.within)} cannot see two periods of"
@@ -143,11 +161,16 @@ def _verification(rule: Rule, rung: Rung) -> Found:
 
 
 def _script(rung: Rung, scripts: "Mapping[str, Script] | None") -> Found:
+    if rung.run in WITHOUT_SCRIPT:
+        if rung.parameters:
+            yield ("with",), f"{rung.run} takes no parameters; found {', '.join(rung.parameters)}"
+        return
     if scripts is None:
         return
     script = scripts.get(rung.run)
     if script is None:
-        yield ("run",), f"no such script: {rung.run!r}{suggest(rung.run, scripts)}"
+        known = {*scripts, *WITHOUT_SCRIPT}
+        yield ("run",), f"no such script: {rung.run!r}{suggest(rung.run, known)}"
         return
     try:
         script.bind(rung.parameters)

@@ -5,6 +5,7 @@ from pathlib import PurePath
 from typing import Any
 
 from autorecovery.config.problems import Problem, ProblemFound, dotted
+from autorecovery.models.actions import WITHOUT_SCRIPT
 
 Content = dict[str, Any]
 Origins = dict[str, str]
@@ -76,6 +77,9 @@ def _log_group(content: Content, text: str, variable: str, origins: Origins) -> 
 def _script(content: Content, text: str, variable: str, origins: Origins) -> Content:
     rule_name = _the_metric_rule(content, variable)
     script = PurePath(text).stem
+    if script in WITHOUT_SCRIPT:
+        message = f"{script} is no script; write it into the file"
+        raise ProblemFound(Problem(variable, message))
     ladder = content["rules"][rule_name].get("recover")
     rungs = list(ladder) if isinstance(ladder, list) else []
     first = rungs[0] if rungs and isinstance(rungs[0], dict) else {}

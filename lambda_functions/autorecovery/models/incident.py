@@ -166,7 +166,7 @@ class Decision:
 
 
 class CommandState(StrEnum):
-    """How a script on a machine stands; `UNKNOWN` is an answer, not a failure."""
+    """How a script or an action stands; `UNKNOWN` is an answer, not a failure."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -191,6 +191,8 @@ class CommandStatus:
     output: str = ""
     exit_code: int | None = None
     ended_at: datetime | None = None
+    successor: str | None = None
+    """The machine that took the target's place, where the command replaced it."""
 
     @property
     def is_over(self) -> bool:

@@ -18,6 +18,8 @@ class NoticeKind(StrEnum):
     CLOSED = "closed"
     DEMOTED = "demoted"
     """A script helps too seldom, and is asked about from now on."""
+    STORM = "storm"
+    """Many machines have the same trouble at once."""
     REJECTED = "rejected"
     """Something arrived that nobody understood."""
 

@@ -80,9 +80,10 @@ class Reason(StrEnum):
     SCRIPT_DEMOTED = "the script has helped too seldom to be run by itself"
     # response
     LADDER_EXHAUSTED = "every rung was tried"
+    HUMAN_WANTED = "the ladder asks for a human here"
     UNCLEAR_OUTCOME = "the outcome is unclear"
-    MAY_STILL_BE_RUNNING = "the script may have run; it will not be run again"
-    COULD_NOT_START = "the script could not be started"
+    MAY_STILL_BE_RUNNING = "the recovery may have run; it will not be run again"
+    COULD_NOT_START = "the recovery could not be started"
     RESPONSE_LOST = "the response was interrupted; nothing is run again"
     RECOVERED = "healthy on fresh data after the script ended"
     HEALTHY_BY_ITSELF = "healthy again without a script of ours"

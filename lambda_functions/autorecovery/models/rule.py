@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from autorecovery.models.actions import ASK_HUMAN
 from autorecovery.models.durations import read_count, read_duration, write_duration
 from autorecovery.models.reason import Autonomy, Level
 
@@ -313,9 +314,11 @@ class Verification(Schema):
 
 
 class Rung(Schema):
-    """One entry of a rule's ladder: a script, its parameters, and its way of being verified."""
+    """One entry of a rule's ladder: what is run, its parameters, and its way of being verified."""
 
-    run: str = Field(min_length=1, description="A script of recovery_scripts/, without .sh.")
+    run: str = Field(
+        min_length=1, description="A script of recovery_scripts/, without .sh, or an action."
+    )
     parameters: dict[str, Text] = Field(default_factory=dict, alias="with")
     verify: Verification = Field(default_factory=Verification)
 
@@ -329,3 +332,7 @@ class Rule(Schema):
     autonomy: Autonomy = Autonomy.ASK
     recover: tuple[Rung, ...] = ()
     cooldown: Duration | None = Field(None, description="Instead of limits.cooldown.")
+
+    def asks_before(self, number: int) -> bool:
+        """Return whether the ladder asks a person before its rung of this number, from 1."""
+        return number > 1 and self.recover[number - 2].run == ASK_HUMAN

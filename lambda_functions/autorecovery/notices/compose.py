@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from autorecovery.models.actions import ASK_HUMAN, is_action
 from autorecovery.models.controls import Demotion
 from autorecovery.models.durations import write_duration
+from autorecovery.models.history import Storm
 from autorecovery.models.incident import Attempt, Climb, CommandState, Decision, Incident
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Autonomy, Level, Reason
@@ -13,6 +15,9 @@ from autorecovery.models.signal import BY_HAND, TYPED, EventOrigin, SignalKind
 
 SHAPES = {Level.INFO: "●", Level.WARNING: "▲", Level.ERROR: "■", Level.CRITICAL: "◆"}
 """Levels are told by word and shape, never by colour alone."""
+
+NAMED = 10
+"""Machines that a notice about many of them names."""
 
 YOURS = "Please take it over. Reminders follow until it is healthy or closed."
 
@@ -27,11 +32,14 @@ def opened(incident: Incident, now: datetime) -> Notice:
     return _notice(incident, NoticeKind.OPENED, incident.level, what_is_wrong(incident), lines, now)
 
 
-def asking(incident: Incident, rung: Rung, until: datetime, now: datetime) -> Notice:
-    """Return the question whether to run a rung, and how to answer it."""
+def asking(
+    incident: Incident, rung: Rung, attempts: Sequence[Attempt], until: datetime, now: datetime
+) -> Notice:
+    """Return the question whether to run a rung, what was tried before, and how to answer it."""
     headline = f"{_name(incident)}: may {rung.run} be run?"
     lines = [
         _where(incident),
+        *_tried(attempts),
         f"It would run: {_rung(rung)}.",
         f"Yes: autorecovery approve {incident.id}",
         f"No: autorecovery deny {incident.id}",
@@ -47,7 +55,7 @@ def recovered(incident: Incident, attempt: Attempt, proof: str, now: datetime) -
     lines = (
         _where(incident),
         f"{_done(attempt)}.",
-        f"Verified on fresh data, measured after the script ended: {proof}.",
+        f"Verified on fresh data, measured after {_its_end(attempt)}: {proof}.",
         f"From opened to verified it took {took}. Nothing to do for you.",
     )
     return _notice(incident, NoticeKind.RECOVERED, Level.INFO, headline, lines, now)
@@ -60,9 +68,7 @@ def handed_over(incident: Incident, climb: Climb, now: datetime) -> Notice:
         level = max(level, Level.ERROR, key=lambda each: each.rank)
     headline = f"{_name(incident)}: over to you, {climb.reason}"
     lines = [f"{_trouble(incident)}.", _where(incident)]
-    lines += [
-        f"Tried: {_done(attempt)}; {attempt.verdict or 'not verified'}." for attempt in attempts
-    ]
+    lines += _tried(attempts)
     if climb.reason is Reason.RELAPSED:
         lines.append(f"It was well for a while ({climb.proof}), and then broke its limit again.")
     elif climb.proof:
@@ -86,6 +92,32 @@ def demoted(incident: Incident, demotion: Demotion, limit: float, now: datetime)
         f"To trust it again: autorecovery promote {script} {rule}",
     )
     return _notice(incident, NoticeKind.DEMOTED, Level.WARNING, headline, lines, now)
+
+
+def storm(
+    incident: Incident, storm: Storm, targets: Sequence[str], still: int, now: datetime
+) -> Notice:
+    """Return the one notice for many incidents, `still` so many of them open, newest first."""
+    rule = storm.rule_name
+    headline = f"{len(targets):,} machines have the same trouble: {rule}"
+    shown = ", ".join(target[:60] for target in targets[:NAMED])
+    more = f", and {len(targets) - NAMED:,} more" if len(targets) > NAMED else ""
+    lines = (
+        f"Since {storm.began:%H:%M:%S} UTC, {still:,} of them still open: {shown}{more}.",
+        "That is hardly each machine's own trouble: look at what they share first"
+        " (zone, network, deploy, database).",
+        "Nothing is run on those that came in the crowd. This one message stands for all of them.",
+        "All: autorecovery incidents list",
+    )
+    return _notice(incident, NoticeKind.STORM, Level.CRITICAL, headline, lines, now)
+
+
+def storm_over(incident: Incident, storm: Storm, size: int, now: datetime) -> Notice:
+    """Return the notice that the last of many incidents is over."""
+    lasted = write_duration(now - storm.began)
+    headline = f"{storm.rule_name}: over on all {size:,} machines after {lasted}"
+    lines = ("Each is healthy on fresh data, or was closed by a person. Nothing to do for you.",)
+    return _notice(incident, NoticeKind.STORM, Level.INFO, headline, lines, now)
 
 
 def reminder(incident: Incident, proof: str, now: datetime) -> Notice:
@@ -173,14 +205,16 @@ def plan(incident: Incident) -> str:
     rule, why_not = incident.rule, foretold(incident)
     if rule is None or not rule.recover:
         return f"Nothing is run: {why_not}."
-    first = _rung(rule.recover[0])
+    if all(rung.run == ASK_HUMAN for rung in rule.recover):
+        return f"Nothing is run: {Reason.HUMAN_WANTED}."
+    first = next(_rung(rung) for rung in rule.recover if rung.run != ASK_HUMAN)
     if why_not:
         return f"Nothing is run by itself: {why_not}. It would be: {first}."
     if incident.signal.origin == BY_HAND:
         return f"Next, unless a gate holds it: {first}. Another notice tells how it ended."
     if not incident.level.reaches(rule.recover_at):
         return f"Nothing is run at this level; from {rule.recover_at} on: {first}."
-    if rule.autonomy is Autonomy.ASK:
+    if rule.autonomy is Autonomy.ASK or rule.asks_before(2):
         return f"Nothing is run before a person approves: {first}. Another notice asks for that."
     return f"Next, unless a gate holds it: {first}. Another notice tells how it ended."
 
@@ -191,17 +225,30 @@ def _name(incident: Incident) -> str:
 
 def _done(attempt: Attempt) -> str:
     status = attempt.status
-    script = f"{attempt.script}{_parameters(attempt.parameters)}"
-    if status is None or status.state in (CommandState.UNKNOWN, CommandState.PENDING):
-        return f"{script} was sent, and nobody knows whether it ran"
+    code = "" if status.exit_code is None else f" with exit code {status.exit_code}"
     outcome = {
         CommandState.SUCCEEDED: "succeeded",
-        CommandState.FAILED: f"failed with exit code {status.exit_code}",
+        CommandState.FAILED: f"failed{code}",
         CommandState.NOT_RUN: "did not run",
         CommandState.RUNNING: "is still running",
-    }[status.state]
+    }.get(status.state, _DOUBTFUL_ACTION if is_action(attempt.script) else _DOUBTFUL_SCRIPT)
     detail = f" ({_one_line(status.detail)[:200]})" if status.detail else ""
-    return f"{script} {outcome}{detail}"
+    place = f"; {status.successor} took its place" if status.successor else ""
+    return f"{attempt.script}{_parameters(attempt.parameters)} {outcome}{detail}{place}"
+
+
+_DOUBTFUL_SCRIPT = "was sent, and nobody knows whether it ran"
+_DOUBTFUL_ACTION = "was asked for, and nobody knows how it ended"
+
+
+def _its_end(attempt: Attempt) -> str:
+    return "it was done" if is_action(attempt.script) else "the script ended"
+
+
+def _tried(attempts: Sequence[Attempt]) -> list[str]:
+    return [
+        f"Tried: {_done(attempt)}; {attempt.verdict or 'not verified'}." for attempt in attempts
+    ]
 
 
 def _held_gates(decision: Decision | None) -> list[str]:
@@ -216,7 +263,8 @@ def _held_gates(decision: Decision | None) -> list[str]:
 
 
 def _untried(incident: Incident, attempts: Sequence[Attempt]) -> tuple[Rung, ...]:
-    return incident.rule.recover[len(attempts) :] if incident.rule else ()
+    rungs = incident.rule.recover if incident.rule else ()
+    return tuple(rung for rung in rungs if rung.run != ASK_HUMAN)[len(attempts) :]
 
 
 def _rung(rung: Rung) -> str:

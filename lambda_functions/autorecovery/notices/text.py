@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from autorecovery.config import Configuration
-from autorecovery.models.notice import Notice
+from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.notices.compose import SHAPES
 
 SNS_SUBJECT = 99
@@ -52,7 +52,8 @@ def body(notice: Notice, wording: Wording) -> str:
     lines.append("")
     if notice.incident_id:
         incident = _one_line(notice.incident_id)
-        lines.append(f"The whole story: autorecovery explain {incident}")
+        whose = "One of them" if notice.kind is NoticeKind.STORM else "The whole story"
+        lines.append(f"{whose}: autorecovery explain {incident}")
     lines.append(f"{notice.at:%Y-%m-%d %H:%M:%S} UTC")
     return "\n".join(lines)
 

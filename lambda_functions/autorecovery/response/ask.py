@@ -48,7 +48,12 @@ def _put(incident: Incident, rung: Rung, number: int, app: Response) -> datetime
     now = app.clock()
     until = now + app.configuration.limits.approval_expires
     app.incidents.move(incident.id, IncidentState.ASKING)
-    app.tell(compose.asking(incident, rung, until, now), f"asked {number}")
+    tried = [
+        attempt
+        for attempt in reversed(app.attempts.recent_on(incident.target, incident.opened_at))
+        if attempt.incident_id == incident.id
+    ]
+    app.tell(compose.asking(incident, rung, tried, until, now), f"asked {number}")
     app.note(
         incident.id, f"asked {number}", EntryKind.ASKED, f"asked whether to run {rung.run}",
         attempt=attempt_token(incident.id, number), until=until.isoformat(),

@@ -55,7 +55,7 @@ def choose(
     label = f"{footing.number} again" if again else str(footing.number)
 
     def weigh() -> Decision:
-        if footing.order is not None and footing.number == footing.first:
+        if footing.order is not None and footing.failed_at is None:
             text = f"the ladder is climbed at the word of {footing.order.by}"
             app.note(incident.id, footing.order.followed, EntryKind.DECIDED, text)
         decision = decide(_gather(incident.id, rung, footing, app))
@@ -69,7 +69,7 @@ def choose(
 
 def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Facts:
     incident, now = app.present(incident_id), app.clock()
-    limits, order = app.configuration.limits, footing.order
+    limits, rule, order = app.configuration.limits, incident.rule, footing.order
     approval = _approval(incident, footing, app)
     since = footing.failed_at or (order.at if order else incident.breached_at)
     presence = _presence(incident, app)
@@ -93,6 +93,7 @@ def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Fa
             {case.target_key for case in cases if now - case.opened_at < limits.correlated.within}
         ),
         ordered=order is not None,
+        asks_first=rule.asks_before(footing.number - footing.first + 1) if rule else False,
         approval=approval,
         demotion=app.controls.demotion(rung.run, incident.rule_name),
         halt=app.controls.halt(),
@@ -107,7 +108,7 @@ def _approval(incident: Incident, footing: Footing, app: Response) -> Approval |
     """Return what a person said to this very attempt: who orders a climb approves its first."""
     token, order = attempt_token(incident.id, footing.number), footing.order
     said = app.controls.approval(token)
-    if said is None and order is not None and footing.number == footing.first:
+    if said is None and order is not None and footing.failed_at is None:
         return Approval(token, approved=True, by=order.by, at=order.at)
     return said
 

@@ -35,7 +35,8 @@ def _tell(incident: Incident, climb: Climb, label: str, app: Response) -> dateti
     app.note(incident.id, label, EntryKind.HANDED_OVER, f"handed to a human: {climb.reason}")
     # What the first notice said is not said again.
     if label != HANDED_OVER or climb.reason is not compose.foretold(present):
-        app.tell(compose.handed_over(present, climb, app.clock()), label)
+        notice = compose.handed_over(present, climb, app.clock())
+        app.tell(notice, label, alone=bool(climb.attempts) or label != HANDED_OVER)
     story = app.incidents.timeline(incident.id)
     return next(entry.at for entry in story if entry.key == label)
 

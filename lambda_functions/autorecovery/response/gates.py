@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from autorecovery.config import Limits
+from autorecovery.models.actions import ASK_HUMAN, is_action
 from autorecovery.models.controls import Approval, Demotion, Halt
 from autorecovery.models.durations import write_duration
 from autorecovery.models.incident import Attempt, Decision, GateResult, Incident
@@ -38,6 +39,8 @@ class Facts:
     """On how many targets this rule was broken within the window of correlation, this one too."""
     ordered: bool
     """A person asked for this climb: a rule that only observes then asks for each further rung."""
+    asks_first: bool
+    """The ladder asks a person before this rung, whatever the rule's autonomy."""
     approval: Approval | None
     """What a person said to this very attempt; asking for a climb approves its first."""
     demotion: Demotion | None
@@ -137,8 +140,13 @@ def fleet(facts: Facts) -> GateResult:
 
 
 def reachable(facts: Facts) -> GateResult:
-    """Hold where a script could not be delivered, or not with its parameters as variables."""
+    """Hold where a script could not be delivered, or not with its parameters as variables.
+
+    What is done to a machine from outside needs no agent on it: a dead one may be the reason.
+    """
     presence = facts.presence
+    if is_action(facts.rung.run):
+        return _result("reach", Reason.UNREACHABLE, holds=False, detail="done from outside")
     if presence is None or not presence.reachable:
         return _result("reach", Reason.UNREACHABLE, holds=presence is not None)
     old = presence.agent is not None and presence.agent < MINIMUM_AGENT_VERSION
@@ -170,10 +178,13 @@ def autonomy(facts: Facts) -> GateResult:
         level = Autonomy.ASK
     if level is Autonomy.OBSERVE:
         return _result("autonomy", Reason.AUTONOMY_OBSERVE, holds=True, detail=detail)
+    asks = level is Autonomy.ASK or facts.asks_first
     if said is not None:
         detail = f"{'approved' if said.approved else 'denied'} by {said.by}"
         return _result("autonomy", Reason.DENIED, holds=not said.approved, detail=detail)
-    return _result("autonomy", Reason.AUTONOMY_ASK, holds=level is Autonomy.ASK, detail=detail)
+    if level is not Autonomy.ASK and facts.asks_first:
+        detail = f"the ladder has {ASK_HUMAN} before this rung"
+    return _result("autonomy", Reason.AUTONOMY_ASK, holds=asks, detail=detail)
 
 
 def proven(facts: Facts) -> GateResult:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import inf
@@ -11,7 +11,14 @@ from autorecovery.config import Configuration, Fields
 from autorecovery.models.incident import Incident
 from autorecovery.models.reason import Verdict
 from autorecovery.models.rule import Frequency, LogCondition, MetricCondition, StateCondition
-from autorecovery.models.signal import LogOrigin, MetricOrigin, Origin, SignalKind, TargetKind
+from autorecovery.models.signal import (
+    EventOrigin,
+    LogOrigin,
+    MetricOrigin,
+    Origin,
+    SignalKind,
+    TargetKind,
+)
 from autorecovery.ports import Datapoint, LogLine, MetricReader
 from autorecovery.records import matches_line, values_in_line
 
@@ -97,6 +104,29 @@ def read_health(
     if isinstance(origin, LogOrigin):
         return Reading(_read_lines(incident, origin, since, configuration, reader), timedelta())
     return Reading((), timedelta())
+
+
+def moved_to(successor: str, incident: Incident) -> Incident:
+    """Return the incident as it would be on the machine that took the target's place.
+
+    The same metric with the other machine's id, the log stream that carries it in its name; what
+    names no machine cannot be followed, and cannot be read.
+    """
+    old, target = incident.target.name, replace(incident.target, name=successor)
+    origin = _origin_of_successor(incident.signal.origin, old, successor)
+    return replace(incident, target=target, signal=replace(incident.signal, origin=origin))
+
+
+def _origin_of_successor(origin: Origin, old: str, successor: str) -> Origin:
+    nowhere = EventOrigin("replaced")
+    if isinstance(origin, MetricOrigin):
+        dimensions = tuple((k, successor if v == old else v) for k, v in origin.dimensions)
+        moved = dimensions != origin.dimensions
+        return replace(origin, dimensions=dimensions) if moved else nowhere
+    if isinstance(origin, LogOrigin):
+        stream = origin.stream.replace(old, successor)
+        return replace(origin, stream=stream) if old in origin.stream else nowhere
+    return origin
 
 
 def can_be_read(incident: Incident, configuration: Configuration) -> bool:

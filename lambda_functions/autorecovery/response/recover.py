@@ -1,7 +1,8 @@
-"""Running a rung's script at most once: intent first, then the command, then an honest answer.
+"""Running a rung at most once: intent first, then the command, then an honest answer.
 
-SendCommand has no idempotency token. An answer that was lost is looked up by the attempt's own
-token; what even that does not settle is *unknown*, and is never sent again.
+Neither SendCommand nor what is done to an instance has an idempotency token. An answer that was
+lost is looked up by the attempt's own token; what even that does not settle is *unknown*, and is
+never sent again.
 """
 
 import secrets
@@ -14,6 +15,7 @@ from autorecovery.errors import (
     ReadError,
     StepInterruptedError,
 )
+from autorecovery.models.actions import IN_DOUBT, is_action
 from autorecovery.models.incident import (
     Attempt,
     CommandState,
@@ -64,6 +66,8 @@ def recover(incident: Incident, rung: Rung, number: int, flow: Workflow, app: Re
     """Return the attempt with the status its command ended in, however long that took."""
     plan = flow.step(f"plan {number}", lambda: _plan(incident, rung, number, app), Attempt)
     attempt = flow.step(f"intend {number}", lambda: _intend(plan, number, app), Attempt)
+    if attempt.status.is_over:
+        return _finish(attempt, attempt.status, number, flow, app)
     sent = RESUMED if attempt.resumed else _send(attempt, number, flow, app)
     if sent.command_id is None and sent.may_have_started:
         sent = replace(sent, command_id=_find(attempt, number, flow, app))
@@ -76,8 +80,9 @@ def recover(incident: Incident, rung: Rung, number: int, flow: Workflow, app: Re
 
 
 def _plan(incident: Incident, rung: Rung, number: int, app: Response) -> Attempt:
+    """Return the attempt; not run, where it is certain already that it cannot be done."""
     now = app.clock()
-    return Attempt(
+    plan = Attempt(
         token=attempt_token(incident.id, number),
         incident_id=incident.id,
         rule_name=incident.rule_name,
@@ -89,17 +94,34 @@ def _plan(incident: Incident, rung: Rung, number: int, app: Response) -> Attempt
         time_limit=app.time_limit(rung.run),
         plan=secrets.token_hex(8),
     )
+    try:
+        return app.commands.prepare(plan)
+    except CommandNotStartedError as error:
+        return replace(plan, status=CommandStatus(CommandState.NOT_RUN, str(error)))
 
 
 def _intend(plan: Attempt, number: int, app: Response) -> Attempt:
     """Return the plan, written down; `resumed` where an earlier life did so, and may have sent."""
-    attempt = plan if app.attempts.intend(plan) else replace(plan, resumed=True)
+    attempt = plan if app.attempts.intend(plan) else _resumed(plan, app)
     app.incidents.move(plan.incident_id, IncidentState.RECOVERING)
     app.note(
         plan.incident_id, f"intended {number}", EntryKind.STARTED, f"about to run {plan.script}",
-        parameters=plan.parameters, token=plan.token,
+        parameters=attempt.parameters, token=plan.token,
     )  # fmt: skip
     return attempt
+
+
+def _resumed(plan: Attempt, app: Response) -> Attempt:
+    """Return the plan with what the earlier life asked for and when: by that it can be found."""
+    last = app.attempts.last_on(plan.target)
+    earlier = last if last and last.token == plan.token else plan
+    return replace(
+        plan,
+        parameters=earlier.parameters,
+        intended_at=earlier.intended_at,
+        status=CommandStatus(CommandState.PENDING),
+        resumed=True,
+    )
 
 
 def _send(attempt: Attempt, number: int, flow: Workflow, app: Response) -> Sent:
@@ -156,7 +178,8 @@ def _follow(attempt: Attempt, number: int, flow: Workflow, app: Response) -> Att
         app.attempts.complete(attempt)
         app.note(
             attempt.incident_id, f"started {number}", EntryKind.STARTED,
-            f"{attempt.script} was sent", command=attempt.command_id,
+            f"{attempt.script} was {'asked for' if is_action(attempt.script) else 'sent'}",
+            command=attempt.command_id,
         )  # fmt: skip
         return attempt
 
@@ -197,10 +220,14 @@ def _finish(
     attempt: Attempt, status: CommandStatus, number: int, flow: Workflow, app: Response
 ) -> Attempt:
     def complete() -> Attempt:
-        ended = replace(status, ended_at=_judged_from(attempt, status, app.clock()))
+        ended = replace(
+            status,
+            detail=_with_doubt(attempt.script, status),
+            ended_at=_judged_from(attempt, status, app.clock()),
+        )
         finished = replace(attempt, status=ended)
         app.attempts.complete(finished)
-        detail = f" ({status.detail})" if status.detail else ""
+        detail = f" ({ended.detail})" if ended.detail else ""
         app.note(
             attempt.incident_id, f"ended {number}", EntryKind.ENDED,
             f"{attempt.script}: {status.state}{detail}",
@@ -209,6 +236,12 @@ def _finish(
         return finished
 
     return flow.step(f"finish {number}", complete, Attempt)
+
+
+def _with_doubt(script: str, status: CommandStatus) -> str:
+    """Return the detail, with what may have become of the machine where that is not known."""
+    doubt = IN_DOUBT.get(script) if status.state is CommandState.UNKNOWN else None
+    return "; ".join(part for part in (status.detail, doubt) if part)
 
 
 def _judged_from(attempt: Attempt, status: CommandStatus, now: datetime) -> datetime:

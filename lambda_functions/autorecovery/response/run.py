@@ -7,6 +7,7 @@ resumes, so only what happens inside steps may look at the clock, a store or the
 
 from dataclasses import replace
 
+from autorecovery.models.actions import ASK_HUMAN
 from autorecovery.models.controls import Order
 from autorecovery.models.incident import Attempt, Climb, CommandState, Decision, Ending, Incident
 from autorecovery.models.reason import Reason, Verdict
@@ -80,9 +81,12 @@ def _climb(
     """
     rungs = incident.rule.recover if incident.rule else ()
     first = climbs * len(rungs) + 1
-    climb = Climb(Reason.LADDER_EXHAUSTED)
+    wants_human = bool(rungs) and rungs[-1].run == ASK_HUMAN
+    climb = Climb(Reason.HUMAN_WANTED if wants_human else Reason.LADDER_EXHAUSTED)
     footing = Footing(first, first, order)
     for number, rung in enumerate(rungs, start=first):
+        if rung.run == ASK_HUMAN:
+            continue  # the decision on the next rung asks; after the last one nothing is left to do
         footing = replace(footing, number=number)
         decision = _permission(incident, rung, footing, flow, app)
         if not decision.acts:

@@ -1,5 +1,6 @@
 """What the steps of a response stand on: the ports, and two habits every step shares."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from autorecovery.config import Configuration
 from autorecovery.errors import NoticeError, ReadError
 from autorecovery.models.incident import Entry, EntryKind, Incident
-from autorecovery.models.notice import Notice
+from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.ports import (
     AttemptLog,
     Clock,
@@ -20,6 +21,7 @@ from autorecovery.ports import (
     TargetDirectory,
 )
 from autorecovery.response.health import Reading, read_health
+from autorecovery.response.storm import FOLDED, Storms, storm_in
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,20 @@ class Response:
         """Write one line of the timeline."""
         self.incidents.record(incident_id, Entry(key, self.clock(), kind, text, facts))
 
-    def tell(self, notice: Notice, key: str) -> None:
-        """Put a notice up, once per key; a board that does not take it stops nothing."""
+    @property
+    def storms(self) -> Storms:
+        """Return what folds the notices of many incidents into one."""
+        return Storms(self.configuration, self.incidents, self.noticeboard, self.clock)
+
+    def tell(self, notice: Notice, key: str, *, alone: bool = False) -> None:
+        """Put a notice up, once per key; a board that does not take it stops nothing.
+
+        Where many incidents are alike, one message tells of all of them, unless this one must be
+        told `alone`.
+        """
         if any(entry.key == f"told {key}" for entry in self.incidents.timeline(notice.incident_id)):
+            return
+        if not alone and notice.kind in FOLDED and self._told_as_one_of_many(notice, key):
             return
         try:
             self.noticeboard.post(notice)
@@ -62,6 +75,26 @@ class Response:
             notice.incident_id, f"told {key}", EntryKind.NOTIFIED, text,
             level=notice.level, delivered=delivered,
         )  # fmt: skip
+
+    def _told_as_one_of_many(self, notice: Notice, key: str) -> bool:
+        incident = self.present(notice.incident_id)
+        storm = self.storms.storm_of(incident, notice.kind)
+        if storm is None:
+            return False
+        if notice.kind is NoticeKind.CLOSED:
+            self.storms.end_perhaps(incident, storm)
+        else:
+            self.storms.keep_up(incident, storm)
+        self.note(
+            incident.id, f"told {key}", EntryKind.NOTIFIED, f"told as one of many: {storm.id}",
+            storm=storm.began.isoformat(),
+        )  # fmt: skip
+        return True
+
+    def keep_up_with_storm(self, incident: Incident, story: Sequence[Entry]) -> None:
+        """Tell of the storm that this incident belongs to, where it has grown."""
+        if storm := storm_in(story, incident.rule_name):
+            self.storms.keep_up(incident, storm)
 
     def time_limit(self, script: str) -> timedelta:
         """Return how long a script may run; nothing, where it is not shipped and cannot be sent."""

@@ -1,13 +1,14 @@
 """Whether a rung worked: only datapoints that began after the script ended are asked."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from autorecovery.models.actions import InstanceAction
 from autorecovery.models.incident import Attempt, EntryKind, Incident, Judgement
 from autorecovery.models.reason import IncidentState
 from autorecovery.models.rule import Rung, Verification
 from autorecovery.ports import Workflow
-from autorecovery.response.health import describe_samples, judge
+from autorecovery.response.health import Reading, describe_samples, judge, moved_to
 from autorecovery.response.stage import Response
 from autorecovery.response.vigil import rest
 
@@ -45,14 +46,15 @@ def _judge(incident: Incident, attempt: Attempt, rung: Rung, number: int, app: R
     ended = attempt.status.ended_at
     assert ended is not None, "a finished attempt has an end"
     now = app.clock()
-    reading = app.read(incident, ended)
+    reading = _read(incident, attempt, ended, app)
     verdict = judge(
         reading, rung.verify.healthy_for, now, time_is_up=now >= ended + rung.verify.within
     )
     if verdict is None:
         app.incidents.move(incident.id, IncidentState.VERIFYING)
         return attempt
-    proof = describe_samples(reading.samples)
+    successor = attempt.status.successor
+    proof = describe_samples(reading.samples) + (f", of {successor}" if successor else "")
     judged = replace(attempt, judgement=Judgement(verdict, now, proof))
     app.attempts.complete(judged)
     app.note(
@@ -60,3 +62,16 @@ def _judge(incident: Incident, attempt: Attempt, rung: Rung, number: int, app: R
         samples=[[sample.at.isoformat(), sample.value] for sample in reading.samples[-20:]],
     )  # fmt: skip
     return judged
+
+
+def _read(incident: Incident, attempt: Attempt, since: datetime, app: Response) -> Reading:
+    """Return fresh samples of the machine that now does the work.
+
+    A machine that is being replaced is drained, and looks healthier than it ever was: only its
+    successor can prove anything, and where none is known nothing is.
+    """
+    if successor := attempt.status.successor:
+        return app.read(moved_to(successor, incident), since)
+    if attempt.script == InstanceAction.REPLACE:
+        return Reading((), timedelta())
+    return app.read(incident, since)

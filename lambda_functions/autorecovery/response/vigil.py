@@ -133,6 +133,7 @@ def _look(
     waits, waited = app.configuration.notify.reminders, now - since
     due = reminders_due(waits, waited)
     story = app.incidents.timeline(incident.id)
+    app.keep_up_with_storm(present, story)
     if over is None and due > reminders:
         # After a long silence of ours one reminder makes up for all that were missed.
         if not _is_acknowledged(story):

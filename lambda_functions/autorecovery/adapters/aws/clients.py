@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.session import Session, get_session
 
 if TYPE_CHECKING:
+    from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -62,6 +63,24 @@ def lambda_answering() -> "LambdaClient":
 def ec2() -> "EC2Client":
     """Return a client for reading."""
     client: EC2Client = _client("ec2", _PATIENT)
+    return client
+
+
+def ec2_once() -> "EC2Client":
+    """Return a client that sends a request once, whatever the answer."""
+    client: EC2Client = _client("ec2", _ONCE)
+    return client
+
+
+def autoscaling() -> "AutoScalingClient":
+    """Return a client for reading groups."""
+    client: AutoScalingClient = _client("autoscaling")
+    return client
+
+
+def autoscaling_once() -> "AutoScalingClient":
+    """Return a client that sends a request once, whatever the answer."""
+    client: AutoScalingClient = _client("autoscaling", _ONCE)
     return client
 
 

@@ -11,17 +11,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    ParamValidationError,
-)
+from botocore.exceptions import ClientError
 
-from autorecovery.adapters.aws.errors import code_of, reading
-from autorecovery.errors import CommandNotStartedError, CommandUncertainError, ReadError
+from autorecovery.adapters.aws.errors import code_of, reading, sending
+from autorecovery.errors import CommandNotStartedError, ReadError
 from autorecovery.models.incident import Attempt, CommandState, CommandStatus
 from autorecovery.models.signal import Target, TargetKind
 from autorecovery.scripts import TOO_LATE, Script, ScriptError
@@ -35,13 +28,6 @@ DELIVERY_SECONDS = 60
 """How long SSM may try to deliver; against what comes later the script has its not-after time."""
 
 _SEARCHED_COMMANDS = 50
-
-_UNCERTAIN_CODES = frozenset(
-    {"InternalServerError", "InternalFailure", "ServiceUnavailable", "RequestTimeout"}
-)
-_RETRYABLE_CODES = frozenset(
-    {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
-)
 
 _STATES = {
     "pending": CommandState.PENDING,
@@ -83,23 +69,15 @@ class SsmCommandRunner:
         """See CommandRunner.time_limit."""
         return self._scripts[script].timeout
 
+    def prepare(self, attempt: Attempt) -> Attempt:
+        """See CommandRunner.prepare. A script's parameters say it all."""
+        return attempt
+
     def start(self, attempt: Attempt) -> str:
         """See CommandRunner.start."""
         request = self._request(attempt)
-        try:
+        with sending("SendCommand"):
             answer = self._sender.send_command(**request)
-        except ClientError as error:
-            raise _refusal(error) from error
-        except ParamValidationError as error:
-            raise CommandNotStartedError(
-                f"SendCommand not sent: {error}", retryable=False
-            ) from error
-        except (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError) as error:
-            raise CommandNotStartedError(
-                f"SendCommand not sent: {error}", retryable=True
-            ) from error
-        except BotoCoreError as error:
-            raise CommandUncertainError(f"SendCommand gave no answer: {error}") from error
         return answer["Command"]["CommandId"]
 
     def find(self, attempt: Attempt) -> str | None:
@@ -179,20 +157,6 @@ def _fingerprint(content: str) -> str:
     """Return the hash of a document's canonical JSON, as Script.sha256 makes it."""
     canonical = json.dumps(json.loads(content), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _refusal(error: ClientError) -> CommandNotStartedError | CommandUncertainError:
-    """Return what an error answer means: SSM may fail after the command has left it."""
-    code = code_of(error)
-    if code in _UNCERTAIN_CODES or _http_status(error) >= 500:
-        return CommandUncertainError(f"SendCommand answered {code}")
-    return CommandNotStartedError(
-        f"SendCommand refused: {code}", retryable=code in _RETRYABLE_CODES
-    )
-
-
-def _http_status(error: ClientError) -> int:
-    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
 
 
 def command_status(invocation: Mapping[str, Any]) -> CommandStatus:

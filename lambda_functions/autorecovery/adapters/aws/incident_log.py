@@ -5,6 +5,7 @@
     incident#<id>     entry#<key>    one line of its timeline
     claims#<shard>    <rule>|<target>    who holds rule and target, while it is open
     cases#<rule>      <opened>#<id>  one incident of the rule in short: target, opened, how it ended
+    storm#<rule>      storm          since when many targets break the rule at once
     sightings#<key>   set            breaching observations of the last window
 
 Claims lie in few partitions, so that triage learns of all open incidents in a few queries; heads
@@ -22,7 +23,7 @@ from botocore.exceptions import ClientError
 
 from autorecovery.adapters.aws.errors import code_of, storing
 from autorecovery.errors import StoreError
-from autorecovery.models.history import Case
+from autorecovery.models.history import Case, Storm
 from autorecovery.models.incident import Breach, Entry, Incident, Sighting
 from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.wire import decode, encode
@@ -168,6 +169,34 @@ class DynamoDbIncidentLog:
                 PaginationConfig={"MaxItems": at_most},
             )  # fmt: skip
             return [_case(item) for page in pages for item in page["Items"]]
+
+    def join_storm(self, rule_name: str, now: datetime, quiet: timedelta) -> Storm:
+        """See IncidentLog.join_storm. Who joins what was joined just now writes nothing."""
+        key = {"pk": _text(f"storm#{short_name(rule_name)}"), "sk": _text("storm")}
+        for _ in range(CLAIM_TRIES):
+            item = self._get(key)
+            began, joined = (
+                (datetime.fromisoformat(item[name]["S"]) for name in ("began", "joined"))
+                if item
+                else (now, now)
+            )
+            goes_on = item is not None and now - joined <= quiet
+            if goes_on and now - joined < quiet / 4:
+                return Storm(rule_name, began)
+            began = began if goes_on else now
+            if self._write_storm(key, began, now, item):
+                return Storm(rule_name, began)
+        raise StoreError(f"storm of {rule_name}: contended", retryable=True)
+
+    def _write_storm(self, key: Item, began: datetime, now: datetime, seen: Item | None) -> bool:
+        """Write the storm where nobody else did since it was seen."""
+        values: Item = {":began": _text(sortable(began)), ":now": _text(sortable(now))}
+        if seen is not None:
+            values[":seen"] = seen["joined"]
+        return self._update(
+            key, "SET began = :began, joined = :now", values,
+            "joined = :seen" if seen else "attribute_not_exists(pk)",
+        )  # fmt: skip
 
     def record(self, incident_id: str, entry: Entry) -> None:
         """See IncidentLog.record."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from autorecovery.adapters.sqlite.database import Database
-from autorecovery.models.history import Case
+from autorecovery.models.history import Case, Storm
 from autorecovery.models.incident import Breach, Entry, Incident, Sighting
 from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.wire import decode, encode
@@ -113,6 +113,18 @@ class SqliteIncidentLog:
                 (rule_name, _text(since), at_most),
             ).fetchall()
         return [_case(row) for row in found]
+
+    def join_storm(self, rule_name: str, now: datetime, quiet: timedelta) -> Storm:
+        """See IncidentLog.join_storm."""
+        with self._database.transaction() as rows:
+            row = _row(rows, "SELECT * FROM storms WHERE rule_name = ?", rule_name)
+            goes_on = row and now - datetime.fromisoformat(row["joined"]) <= quiet
+            began = datetime.fromisoformat(row["began"]) if row and goes_on else now
+            rows.execute(
+                "INSERT OR REPLACE INTO storms (rule_name, began, joined) VALUES (?, ?, ?)",
+                (rule_name, _text(began), _text(now)),
+            )
+        return Storm(rule_name, began)
 
     def record(self, incident_id: str, entry: Entry) -> None:
         """See IncidentLog.record."""
