@@ -30,6 +30,8 @@ incidents = typer.Typer(help="What happened, and what was done about it.", no_ar
 app.add_typer(incidents, name="incidents")
 maintenance = typer.Typer(help="Times in which nothing is run.", no_args_is_help=True)
 app.add_typer(maintenance, name="maintenance")
+dead_letters = typer.Typer(help="What could not be processed, and why.", no_args_is_help=True)
+app.add_typer(dead_letters, name="dead-letters")
 
 ConfigFile = Annotated[
     Path,
@@ -304,21 +306,97 @@ def end_maintenance(
     controls.end_window(name, stack, os.environ, as_json=as_json)
 
 
+LETTER_IDS = "Ids, as `dead-letters list` shows them."
+
+
+@dead_letters.command("list")
+def list_dead_letters(
+    stack: Stack = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    as_json: Json = False,
+) -> None:
+    """List what could not be processed, the oldest first.
+
+    Nothing is taken out. The queue of a stack answers with a sample where it holds more than asked.
+    """
+    from command_line import dead_letters as letters
+
+    letters.list_waiting(stack, os.environ, limit=limit, as_json=as_json)
+
+
+@dead_letters.command("show")
+def show_dead_letter(
+    letter: Annotated[str, typer.Argument(help="An id, as `dead-letters list` shows it.")],
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Show one whole event, and why it is here."""
+    from command_line import dead_letters as letters
+
+    letters.show(letter, stack, os.environ, as_json=as_json)
+
+
+@dead_letters.command("replay")
+def replay_dead_letters(
+    letter: Annotated[list[str] | None, typer.Argument(help=LETTER_IDS)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Each letter, up to --limit.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Of --all.")] = 100,
+    config: ConfigFile = DEFAULT_CONFIG,
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Give letters to whom they were meant for, once more.
+
+    It is harmless: an incident is claimed once, and what is too old is told and not acted upon. A
+    letter that fails again stays; then the exit code is 5. The configuration file counts on this
+    machine only; a stack has its own.
+    """
+    from command_line import dead_letters as letters
+
+    letters.replay_some(
+        letter or [], stack, os.environ, config, everything=everything, limit=limit, as_json=as_json
+    )
+
+
+@dead_letters.command("discard")
+def discard_dead_letters(
+    letter: Annotated[list[str], typer.Argument(help=LETTER_IDS)],
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Delete letters for good: those that are read and cannot be replayed."""
+    from command_line import dead_letters as letters
+
+    letters.discard(letter, stack, os.environ, as_json=as_json)
+
+
 def main() -> None:
     """Run the command; what is foreseen ends with a sentence and its code, not a traceback."""
     from command_line.failures import Failure
 
     try:
         app()
+    except SystemExit:
+        raise  # before the core is loaded for the sake of its errors
     except Failure as failure:
         sys.stderr.write(f"{failure}\n")
         sys.exit(failure.exit_code)
+    except _errors_of_the_world() as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(ExitCode.ENVIRONMENT)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # The reader went away (`… | head`): not our trouble, and no second complaint at shutdown.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.OK)
+
+
+def _errors_of_the_world() -> tuple[type[Exception], ...]:
+    """Return what is raised where a store or a function does not answer, or refuses."""
+    from autorecovery.errors import ReadError, StoreError
+
+    return (ReadError, StoreError)
 
 
 if __name__ == "__main__":

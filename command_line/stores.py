@@ -1,9 +1,10 @@
 """Where the command reads from: a deployed stack's table, or this machine's own database."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from autorecovery.models.incident import Incident
 from command_line.exit_codes import ExitCode
@@ -12,7 +13,19 @@ from command_line.failures import Failure
 if TYPE_CHECKING:
     from autorecovery.adapters.sqlite.database import Database
     from autorecovery.people import People
-    from autorecovery.ports import AttemptLog, Controls, IncidentLog, ResponseStarter
+    from autorecovery.ports import (
+        AttemptLog,
+        Controls,
+        DeadLetterBox,
+        IncidentLog,
+        ResponseStarter,
+    )
+    from autorecovery.replay import Addressees
+
+TABLE, QUEUE = "TableName", "DeadLetterQueueUrl"
+TRIAGE, LISTENER, RESPONDER = "MetricProcessorArn", "CommandListenerArn", "IncidentResponderArn"
+OUTPUTS = (TABLE, QUEUE, TRIAGE, LISTENER, RESPONDER)
+"""What is read of a deployed stack (`infra/stack.py` tells it)."""
 
 SEARCHED = 1000
 """Newest incidents among which a shortened id is looked for."""
@@ -75,10 +88,65 @@ def responses(stack: str | None, variables: Mapping[str, str]) -> "ResponseStart
         from autorecovery.adapters.aws import clients
         from autorecovery.adapters.aws.responses import DurableResponses
 
-        return DurableResponses(clients.lambda_(), *_outputs(stack, "IncidentResponderArn"))
+        return DurableResponses(clients.lambda_(), *_outputs(stack, RESPONDER))
     from autorecovery.adapters.sqlite.mailbox import Mailbox
 
     return Mailbox(_database(variables, create=True))
+
+
+def dead_letters(stack: str | None, variables: Mapping[str, str]) -> "DeadLetterBox":
+    """Return what could not be processed, of a stack or of this machine."""
+    if stack:
+        from autorecovery.adapters.aws import clients
+        from autorecovery.adapters.aws.dead_letter_box import SqsDeadLetterBox
+
+        return SqsDeadLetterBox(clients.sqs(), _outputs(stack, QUEUE)[0])
+    from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
+
+    return SqliteDeadLetters(_database(variables))
+
+
+def addressees(stack: str | None, variables: Mapping[str, str], config: Path) -> "Addressees":
+    """Return who gets replayed letters: a stack's functions, or triage on this machine."""
+    from autorecovery.replay import Addressees
+
+    if not stack:
+        return Addressees(
+            triage=_triage_here(variables, config),
+            # Only triage puts letters aside here: nobody else is ever asked.
+            command_ends=lambda event: None,
+            start_response=lambda incident_id: "",
+            incidents=_local(variables, create=False),
+        )
+    from autorecovery.adapters.aws import clients
+    from autorecovery.adapters.aws.functions import DeployedFunction, DeployedResponses
+
+    client = clients.lambda_answering()
+    triage, listener, responder = _outputs(stack, TRIAGE, LISTENER, RESPONDER)
+    return Addressees(
+        triage=DeployedFunction(client, "MetricProcessor", triage),
+        command_ends=DeployedFunction(client, "CommandListener", listener),
+        start_response=DeployedResponses(client, responder).start,
+        incidents=_deployed(stack),
+    )
+
+
+def _triage_here(variables: Mapping[str, str], config: Path) -> Callable[[object], dict[str, Any]]:
+    from autorecovery.errors import StoreError
+    from autorecovery.triage.run import triage
+    from command_line.configuration import resolve
+    from local_runtime.machine import home, passing_triage
+
+    app = passing_triage(resolve(config, variables).configuration, home(variables))
+
+    def deliver(event: object) -> dict[str, Any]:
+        outcome = triage(event, app)
+        app.report(outcome)
+        if outcome.failures:
+            raise StoreError("; ".join(outcome.failures), retryable=True)
+        return outcome.as_dict()
+
+    return deliver
 
 
 def _outputs(stack: str, *names: str) -> list[str]:
@@ -87,7 +155,8 @@ def _outputs(stack: str, *names: str) -> list[str]:
 
     with _readable(stack):
         described = clients.cloudformation().describe_stacks(StackName=stack)["Stacks"][0]
-    told = {each.get("OutputKey"): each.get("OutputValue", "") for each in described["Outputs"]}
+    outputs = described.get("Outputs", [])
+    told = {each.get("OutputKey"): each.get("OutputValue", "") for each in outputs}
     if missing := [name for name in names if name not in told]:
         raise Failure(
             ExitCode.ENVIRONMENT,
@@ -137,13 +206,7 @@ def _deployed(stack: str) -> "IncidentLog":
 
 def _table(stack: str) -> str:
     """Return the name of a deployed stack's table."""
-    from autorecovery.adapters.aws import clients
-
-    with _readable(stack):
-        found = clients.cloudformation().describe_stack_resource(
-            StackName=stack, LogicalResourceId="IncidentTable"
-        )
-    return found["StackResourceDetail"].get("PhysicalResourceId", "")
+    return _outputs(stack, TABLE)[0]
 
 
 @contextmanager

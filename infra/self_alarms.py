@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 import aws_cdk as cdk
+from aws_cdk import Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
@@ -38,7 +39,8 @@ class SelfAlarms(Construct):
             self._add(metric_name, f"IncidentResponder {meaning}", metric)
         self._add(
             "DeadLetters",
-            "dead letters are waiting; look at them and delete them.",
+            "dead letters are waiting: `autorecovery dead-letters list --stack"
+            f" {Stack.of(self).stack_name}` shows them; then replay or discard them.",
             dead_letters.metric_approximate_number_of_messages_visible(
                 statistic="Maximum", period=PERIOD
             ),

@@ -108,6 +108,7 @@ class AutoRecoveryStack(Stack):
             DeadLetterQueueUrl=dead_letters.queue.queue_url,
             MetricProcessorArn=triage.function.function_arn,
             IncidentResponderArn=responder.alias.function_arn,
+            CommandListenerArn=listener.function.function_arn,
         )
 
     def _tell(self, **places: str) -> None:

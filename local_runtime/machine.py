@@ -118,6 +118,28 @@ class Machine:
         self.database.close()
 
 
+def passing_triage(configuration: Configuration, folder: Path) -> Triage:
+    """Return triage over the state in this folder, for a command that is over in a moment.
+
+    It leaves word of what it opens: the program that watches this machine lives the responses.
+    """
+    database = Database(folder / DATABASE)
+    return Triage(
+        configuration=configuration,
+        incidents=SqliteIncidentLog(database),
+        responses=Mailbox(database),
+        targets=ThisHost(host_name()),
+        dead_letters=SqliteDeadLetters(database),
+        clock=utc_now,
+        report=OutcomeFile(folder / TRIAGE_LOG),
+    )
+
+
+def host_name() -> str:
+    """Return what this machine calls itself."""
+    return platform.node() or "localhost"
+
+
 def assemble(
     configuration: Configuration,
     scripts: Mapping[str, Script],
@@ -126,7 +148,7 @@ def assemble(
     variables: Mapping[str, str],
 ) -> Machine:
     """Return the one-machine mode over the state in this folder."""
-    name = platform.node() or "localhost"
+    name = host_name()
     database, outcomes = Database(folder / DATABASE), OutcomeFile(folder / TRIAGE_LOG)
     incidents = SqliteIncidentLog(database)
     attempts = SqliteAttemptLog(database)

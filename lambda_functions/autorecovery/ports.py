@@ -17,6 +17,7 @@ from autorecovery.models.reason import Level
 
 if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it need not load
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from datetime import timedelta
 
     from autorecovery.models.controls import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
         Entry,
         Sighting,
     )
+    from autorecovery.models.letter import Letter
     from autorecovery.models.notice import Notice
     from autorecovery.models.reason import IncidentState, Reason
     from autorecovery.models.signal import LogOrigin, MetricOrigin, Target
@@ -269,6 +271,22 @@ class DeadLetters(Protocol):
 
     def keep(self, event: object, why: str, at: datetime) -> None:
         """Keep an event (bounded) with the reason why it was not understood."""
+
+
+class DeadLetterBox(Protocol):
+    """Reads dead letters back: ours, and those of whoever could not deliver something to us."""
+
+    def count(self) -> int:
+        """Return about how many letters there are, those that somebody else holds included."""
+
+    def hold(self, at_most: int) -> AbstractContextManager[Sequence[Letter]]:
+        """Yield so many letters, oldest first, and keep them from others until the block ends.
+
+        A distributed queue yields a sample of what it has. What was not removed meanwhile stays.
+        """
+
+    def remove(self, letter: Letter) -> None:
+        """Delete a letter that is held; harmless where it is gone already."""
 
 
 class FleetBudget(Protocol):

@@ -227,3 +227,14 @@ def test_our_own_failures_are_published_without_our_functions(
         assert INVOKE not in alarm["AlarmActions"]
         assert alarm["AlarmActions"][0]["Ref"].startswith("RawAlarms")
         assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_waiting_dead_letters_are_told_with_the_command_that_shows_them(
+    synthesized: Synthesized,
+) -> None:
+    (alarm,) = (
+        a
+        for a in synthesized.properties("AWS::CloudWatch::Alarm")
+        if a.get("MetricName") == "ApproximateNumberOfMessagesVisible"
+    )
+    assert "`autorecovery dead-letters list --stack AutoRecovery`" in alarm["AlarmDescription"]

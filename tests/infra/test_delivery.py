@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from command_line.stores import OUTPUTS
 from tests.infra.conftest import Synthesize
 from tests.infra.template import Synthesized, configured, strings
 
@@ -40,6 +41,20 @@ def test_what_no_mailbox_takes_is_kept(synthesized: Synthesized) -> None:
     assert len(subscriptions) == 4
     for subscription in subscriptions:
         assert subscription["RedrivePolicy"] == {"deadLetterTargetArn": arn}
+
+
+def test_the_stack_tells_the_command_line_where_everything_is(
+    synthesized: Synthesized,
+) -> None:
+    told = {name: output["Value"] for name, output in synthesized.template["Outputs"].items()}
+    assert told["DeadLetterQueueUrl"] == {"Ref": _queue(synthesized)}
+    assert told["MetricProcessorArn"] == {"Fn::GetAtt": ["MetricProcessor", "Arn"]}
+    assert told["CommandListenerArn"] == {"Fn::GetAtt": ["CommandListener", "Arn"]}
+    (alias,) = synthesized.of_type("AWS::Lambda::Alias")
+    assert told["IncidentResponderArn"] == {"Ref": alias}
+    (table,) = synthesized.of_type("AWS::DynamoDB::Table")
+    assert told["TableName"] == {"Ref": table}
+    assert set(OUTPUTS) <= set(told)
 
 
 # Logs

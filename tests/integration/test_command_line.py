@@ -4,15 +4,22 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from moto import mock_aws
 
+from autorecovery.adapters.aws import clients
+from autorecovery.adapters.aws.functions import DeployedFunction
 from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
 from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
+from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
+from autorecovery.adapters.sqlite.mailbox import Mailbox
 from autorecovery.config import load
 from autorecovery.dry_run import rehearse
 from autorecovery.models.controls import Demotion
@@ -25,10 +32,14 @@ from autorecovery.models.incident import (
     Incident,
     Judgement,
 )
-from autorecovery.models.reason import Level, Verdict
+from autorecovery.models.reason import Level, Reason, Verdict
 from autorecovery.models.signal import TYPED, Signal, SignalKind, Target
+from command_line import dead_letters
+from command_line.failures import Failure
 from command_line.initial import Inventory, _with_inventory
+from command_line.stores import addressees
 from local_runtime.machine import DATABASE
+from tests.integration import aws
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 1, 15, 3, 5, tzinfo=UTC)
@@ -318,3 +329,193 @@ def test_scorecards_show_each_script_s_record_and_promote_lifts_a_demotion(home:
 def test_a_forged_id_gets_a_clear_answer(home: Path, forged: str) -> None:
     answer = run("approve", forged, home=home)
     assert (answer.returncode, "no incident" in answer.stderr) == (5, True)
+
+
+# Dead letters
+
+
+@pytest.fixture
+def dead(tmp_path: Path) -> Path:
+    """Return the state of a machine that put three events aside, one of them too long."""
+    database = Database(tmp_path / DATABASE)
+    store, lately = SqliteDeadLetters(database), datetime.now(UTC)
+    alarm = json.loads((ROOT / "events" / "alarm_sns_cpu_high.json").read_text())
+    store.keep(alarm, "it came before its rule", lately)
+    store.keep({"kind": "order\x1b[31m"}, "unknown shape with keys: kind", lately)
+    store.keep({"long": "x" * 300_000}, "too long", lately)
+    database.close()
+    return tmp_path
+
+
+def incidents_of(folder: Path) -> list[Incident]:
+    database = Database(folder / DATABASE)
+    found = list(SqliteIncidentLog(database).recent(10))
+    database.close()
+    return found
+
+
+def test_dead_letters_are_listed_with_their_reasons_and_stay(dead: Path) -> None:
+    for _ in range(2):
+        answer = run("dead-letters", "list", home=dead)
+        assert (answer.returncode, answer.stderr) == (0, "")
+        assert answer.stdout.splitlines()[1].startswith(f"1       {datetime.now(UTC):%Y-}")
+        assert "unknown shape with keys: kind" in answer.stdout
+    told = json.loads(run("dead-letters", "list", "--json", home=dead).stdout)
+    assert [letter["id"] for letter in told["letters"]] == ["1", "2", "3"]
+    assert told["about"] == 3
+    assert "a sample: 2 of about 3" in run("dead-letters", "list", "--limit", "2", home=dead).stdout
+
+
+def test_a_dead_letter_is_shown_whole_and_no_escape_code_reaches_the_terminal(dead: Path) -> None:
+    shown = run("dead-letters", "show", "2", home=dead).stdout
+    assert "why:  unknown shape with keys: kind" in shown
+    assert '  "kind": "order' in shown
+    assert "\x1b" not in shown
+    told = json.loads(run("dead-letters", "show", "2", "--json", home=dead).stdout)["letter"]
+    assert (told["event"], told["obstacle"]) == ({"kind": "order\x1b[31m"}, None)
+
+
+def test_a_replayed_letter_opens_its_incident_once_and_is_stale(dead: Path) -> None:
+    replay = ("dead-letters", "replay", "1", "-c", "command_line/template.yaml")
+    answer = run(*replay, home=dead)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "held: cpu-overload on instance/i-0a1b2c3d4e5f67890" in answer.stdout
+    (incident,) = incidents_of(dead)
+    assert incident.held_for is Reason.STALE_EVENT
+    again = run(*replay, home=dead)
+    assert (again.returncode, "no dead letter '1'" in again.stderr) == (5, True)
+
+
+def test_what_a_replay_opens_is_left_for_the_program_that_watches_this_machine(dead: Path) -> None:
+    run("dead-letters", "replay", "1", "-c", "command_line/template.yaml", home=dead)
+    (incident,) = incidents_of(dead)
+    database = Database(dead / DATABASE)
+    assert Mailbox(database).collect() == [("start", incident.id)]
+    database.close()
+
+
+def test_all_letters_are_replayed_and_those_that_stay_are_told(dead: Path) -> None:
+    replay = ("dead-letters", "replay", "--all", "-c", "command_line/template.yaml")
+    answer = run(*replay, home=dead)
+    assert answer.returncode == 5
+    assert "not done: 2 of 3 letters" in answer.stderr
+    assert "2: it is still not understood; triage put it aside again" in answer.stdout
+    assert "3: it cannot be replayed: it was too long to be kept whole" in answer.stdout
+    left = json.loads(run("dead-letters", "list", "--json", home=dead).stdout)["letters"]
+    assert [letter["id"] for letter in left] == ["3", "4"]
+    told = json.loads(run(*replay, "--json", home=dead).stdout)["replayed"]
+    assert [each["done"] for each in told] == [False, False]
+
+
+def test_a_letter_is_discarded_only_if_all_that_are_named_exist(dead: Path) -> None:
+    missing = run("dead-letters", "discard", "2", "9", home=dead)
+    assert (missing.returncode, "no dead letter '9'" in missing.stderr) == (5, True)
+    assert run("dead-letters", "discard", "2", "3", home=dead).returncode == 0
+    told = json.loads(run("dead-letters", "list", "--json", home=dead).stdout)
+    assert [letter["id"] for letter in told["letters"]] == ["1"]
+    run("dead-letters", "discard", "1", home=dead)
+    assert run("dead-letters", "list", home=dead).stdout == "no dead letters\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("1", "--all")])
+def test_a_replay_says_what_it_is_to_replay(dead: Path, arguments: tuple[str, ...]) -> None:
+    answer = run("dead-letters", "replay", *arguments, home=dead)
+    assert (answer.returncode, "--all" in answer.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("forged", ["0", "11", "-1'", "'; rm -rf /", "1 OR 1=1", "ffffffff"])
+def test_a_letter_that_does_not_exist_gets_a_clear_answer(dead: Path, forged: str) -> None:
+    answer = run("dead-letters", "show", "--", forged, home=dead)
+    assert (answer.returncode, "no dead letter" in answer.stderr) == (5, True)
+
+
+# Dead letters of a deployed stack
+
+
+STACK = {
+    "Resources": {
+        "Queue": {"Type": "AWS::SQS::Queue"},
+        "Incidents": {
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                "AttributeDefinitions": [
+                    {"AttributeName": "pk", "AttributeType": "S"},
+                    {"AttributeName": "sk", "AttributeType": "S"},
+                ],
+                "KeySchema": [
+                    {"AttributeName": "pk", "KeyType": "HASH"},
+                    {"AttributeName": "sk", "KeyType": "RANGE"},
+                ],
+                "BillingMode": "PAY_PER_REQUEST",
+            },
+        },
+    },
+    "Outputs": {
+        "TableName": {"Value": {"Ref": "Incidents"}},
+        "DeadLetterQueueUrl": {"Value": {"Ref": "Queue"}},
+        "MetricProcessorArn": {"Value": "arn:triage"},
+        "CommandListenerArn": {"Value": "arn:listener"},
+        "IncidentResponderArn": {"Value": "arn:responder:live"},
+    },
+}
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Yield SQS and the dead-letter queue of a deployed stack named `shop`."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", aws.REGION)
+    clients._session.cache_clear()
+    with mock_aws():
+        cloudformation = aws.client("cloudformation")
+        cloudformation.create_stack(StackName="shop", TemplateBody=json.dumps(STACK))
+        outputs = cloudformation.describe_stacks(StackName="shop")["Stacks"][0]["Outputs"]
+        (url,) = (o["OutputValue"] for o in outputs if o["OutputKey"] == "DeadLetterQueueUrl")
+        yield aws.client("sqs"), url
+    clients._session.cache_clear()
+
+
+def test_letters_of_a_stack_are_found_by_what_the_list_shows_of_their_ids(
+    deployed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sqs, url = deployed
+    for number in range(12):
+        sqs.send_message(
+            QueueUrl=url,
+            MessageBody=json.dumps(
+                {"why": "odd", "at": NOW.isoformat(), "event": {"number": number}}
+            ),
+        )
+    dead_letters.list_waiting("shop", {}, limit=20, as_json=False)
+    listed = capsys.readouterr().out.splitlines()[1:]
+    assert len(listed) == 12
+    for line in listed[:3]:
+        dead_letters.show(line.split()[0], "shop", {}, as_json=True)
+        assert "number" in json.loads(capsys.readouterr().out)["letter"]["event"]
+    dead_letters.discard([listed[0].split()[0]], "shop", {}, as_json=False)
+    capsys.readouterr()
+    dead_letters.list_waiting("shop", {}, limit=5, as_json=False)
+    assert "a sample: 5 of about 11" in capsys.readouterr().out
+
+
+def test_letters_of_a_stack_are_given_to_its_functions(deployed: Any) -> None:
+    to = addressees("shop", {}, ROOT / "no such file")  # a stack has a configuration of its own
+    assert isinstance(to.triage, DeployedFunction)
+    assert isinstance(to.command_ends, DeployedFunction)
+    assert (to.triage._arn, to.command_ends._arn) == ("arn:triage", "arn:listener")
+    assert to.incidents.get("inc-20260115-030412-deadbeef") is None
+
+
+def test_a_stack_that_is_missing_or_too_old_is_told_apart(deployed: Any) -> None:
+    with pytest.raises(Failure, match="cannot be read") as missing:
+        dead_letters.list_waiting("elsewhere", {}, limit=1, as_json=False)
+    old = {**STACK, "Outputs": {"TableName": {"Value": "x"}}}
+    aws.client("cloudformation").create_stack(StackName="old", TemplateBody=json.dumps(old))
+    with pytest.raises(Failure, match="no output DeadLetterQueueUrl") as outdated:
+        dead_letters.list_waiting("old", {}, limit=1, as_json=False)
+    assert missing.value.exit_code == outdated.value.exit_code == 4
+
+
+def test_a_store_that_refuses_ends_with_a_sentence_and_code_four(home: Path) -> None:
+    (home / DATABASE).write_bytes(b"not a database, whatever its name says" * 100)
+    answer = run("dead-letters", "list", home=home)
+    assert (answer.returncode, answer.stderr) == (4, "SQLite: file is not a database\n")

@@ -29,6 +29,10 @@ _ONCE = Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts"
 """For calls without an idempotency token: SendCommand answered twice is a script run twice."""
 
 
+_ANSWERING = Config(connect_timeout=3, read_timeout=910, retries={"total_max_attempts": 1})
+"""For a function whose answer is waited for: it may take its 15 minutes, and is not asked twice."""
+
+
 @cache
 def _session() -> Session:
     return get_session()
@@ -47,6 +51,12 @@ def dynamodb() -> "DynamoDBClient":
 def lambda_() -> "LambdaClient":
     """Return a client; starts are named and wakes are harmless, so retries are safe."""
     client: LambdaClient = _client("lambda")
+    return client
+
+
+def lambda_answering() -> "LambdaClient":
+    """Return a client that waits for what a function answers, however long that takes."""
+    client: LambdaClient = _client("lambda", _ANSWERING)
     return client
 
 
@@ -105,7 +115,7 @@ def sns() -> "SNSClient":
 
 
 def sqs() -> "SQSClient":
-    """Return a client; a dead letter kept twice is better than none."""
+    """Return a client; a dead letter kept twice is better than none, and looking is harmless."""
     client: SQSClient = _client("sqs")
     return client
 

@@ -1,16 +1,23 @@
-"""What nobody understood, kept in SQLite."""
+"""What nobody understood, kept in SQLite, and read back."""
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from autorecovery.adapters.sqlite.database import Database
+from autorecovery.models.letter import Letter, put_aside_by_triage
 
 MAX_EVENT = 200_000
 """Characters kept of one event."""
 
+KEPT_FOR = timedelta(days=14)
+"""As long as the queue on AWS keeps them."""
+
 
 class SqliteDeadLetters:
-    """DeadLetters over a SQLite database."""
+    """DeadLetters and DeadLetterBox over a SQLite database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -19,13 +26,41 @@ class SqliteDeadLetters:
         """See DeadLetters.keep."""
         text = json.dumps(event, default=repr)[:MAX_EVENT]
         with self._database.transaction() as rows:
+            rows.execute("DELETE FROM dead_letters WHERE at < ?", (_text(at - KEPT_FOR),))
             rows.execute(
                 "INSERT INTO dead_letters (at, why, event) VALUES (?, ?, ?)",
-                (at.astimezone(UTC).isoformat(), why, text),
+                (_text(at), why, text),
             )
 
-    def kept(self) -> list[tuple[str, str]]:
-        """Return reason and event of everything kept, oldest first."""
+    def count(self) -> int:
+        """See DeadLetterBox.count."""
         with self._database.transaction() as rows:
-            found = rows.execute("SELECT why, event FROM dead_letters ORDER BY id").fetchall()
-        return [(row["why"], row["event"]) for row in found]
+            return int(rows.execute("SELECT count(*) FROM dead_letters").fetchone()[0])
+
+    @contextmanager
+    def hold(self, at_most: int) -> Iterator[Sequence[Letter]]:
+        """See DeadLetterBox.hold. Nobody is kept away: who removes a letter first, removes it."""
+        with self._database.transaction() as rows:
+            found = rows.execute(
+                "SELECT id, at, why, event FROM dead_letters ORDER BY id LIMIT ?", (at_most,)
+            ).fetchall()
+        yield [_letter(row) for row in found]
+
+    def remove(self, letter: Letter) -> None:
+        """See DeadLetterBox.remove."""
+        with self._database.transaction() as rows:
+            rows.execute("DELETE FROM dead_letters WHERE id = ?", (letter.id,))
+
+
+def _letter(row: Any) -> Letter:
+    event, cut = row["event"], False
+    try:
+        event = json.loads(event)
+    except ValueError:
+        cut = True  # the beginning of a JSON text is no JSON
+    at = datetime.fromisoformat(row["at"])
+    return put_aside_by_triage(str(row["id"]), at, row["why"], event, cut=cut)
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
