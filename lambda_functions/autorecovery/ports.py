@@ -145,6 +145,9 @@ class IncidentLog(Protocol):
         A storm goes on until nobody has joined it for so long.
         """
 
+    def storm(self, rule_name: str) -> Storm | None:
+        """Return the storm that this rule was last in, over or not."""
+
     def record(self, incident_id: str, entry: Entry) -> None:
         """Append to the timeline; an entry of the same key stands already and is kept."""
 

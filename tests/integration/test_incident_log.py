@@ -286,6 +286,8 @@ def test_a_storm_goes_on_while_others_join_and_a_later_one_is_another(log: Incid
     assert log.join_storm("memory", START + 18 * MINUTE, quiet).began == START + 18 * MINUTE
     second = log.join_storm("cpu", START + 29 * MINUTE, quiet)
     assert second.began == START + 29 * MINUTE
+    assert log.storm("cpu") == second
+    assert log.storm("disk") is None
     assert second.id != first.id
 
 

@@ -30,8 +30,8 @@ def open_facts(**changes: Any) -> Facts:
         presence=OPTED_IN,
         healthy_again=False,
         others=(),
-        openings=1,
-        fellows=1,
+        openings=(START,),
+        fellows=(START,),
         ordered=False,
         asks_first=False,
         approval=None,
@@ -39,6 +39,7 @@ def open_facts(**changes: Any) -> Facts:
         halt=None,
         windows=(),
         fleet_refusal=None,
+        fleet_free_at=None,
         limits=Limits(),
         cooldown=15 * MINUTE,
     )
@@ -80,8 +81,8 @@ def test_where_nothing_speaks_against_it_the_rung_runs() -> None:
         ({"others": (attempt_at(minutes_ago=14),)}, Reason.COOLING_DOWN),
         ({"halt": Halt("ops", "deploying", START)}, Reason.HALTED),
         ({"windows": (("nightly", START + 5 * MINUTE),)}, Reason.MAINTENANCE),
-        ({"fellows": 5}, Reason.CORRELATED),
-        ({"openings": 4}, Reason.FLAPPING),
+        ({"fellows": (START,) * 5}, Reason.CORRELATED),
+        ({"openings": (START,) * 4}, Reason.FLAPPING),
         ({"others": tuple(attempt_at(m, "cpu") for m in (20, 40, 59))}, Reason.ATTEMPTS_SPENT),
         ({"others": tuple(attempt_at(m, "cpu") for m in range(61, 68))}, Reason.ATTEMPTS_SPENT),
         ({"fleet_refusal": Reason.HOST_BUSY}, Reason.HOST_BUSY),
@@ -144,3 +145,20 @@ def test_the_other_machine_is_named() -> None:
 
 def _gate(decision: Decision, name: str) -> Any:
     return next(gate for gate in decision.gates if gate.gate == name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "gate", "until"),
+    [
+        ({"openings": tuple(START - n * MINUTE for n in range(5))}, "flapping", 57),
+        ({"fellows": tuple(START - n * MINUTE / 4 for n in range(5))}, "correlation", 4),
+        (
+            {"fleet_refusal": Reason.FLEET_SPENT, "fleet_free_at": START + 9 * MINUTE},
+            "fleet",
+            9,
+        ),
+    ],
+)
+def test_a_gate_says_when_it_lets_go(changes: dict[str, Any], gate: str, until: int) -> None:
+    [held] = [result for result in decide(open_facts(**changes)).gates if result.holds]
+    assert (held.gate, held.until) == (gate, START + until * MINUTE)

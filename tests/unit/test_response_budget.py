@@ -41,6 +41,18 @@ def handed_over(here: World) -> str:
 # The book
 
 
+def test_the_book_says_when_a_refusal_ends_at_the_latest() -> None:
+    book = Ledger().give(lease("a", "h1", 10), ALLOWED, START)
+    book = book.give(lease("b", "h2", 20), ALLOWED, START + MINUTE)
+    wanted = lease("c", "h2")
+    assert book.lets_go(Reason.HOST_BUSY, wanted, ALLOWED) == START + 20 * MINUTE
+    assert book.lets_go(Reason.FLEET_BUSY, wanted, ALLOWED) == START + 10 * MINUTE
+    two = FleetAllowance(3, 2, HOUR)
+    assert book.lets_go(Reason.FLEET_SPENT, wanted, two) == START + HOUR
+    one = FleetAllowance(3, 1, HOUR)
+    assert book.lets_go(Reason.FLEET_SPENT, wanted, one) == START + MINUTE + HOUR
+
+
 def test_a_book_gives_until_as_many_are_out_as_allowed_and_again_when_one_comes_back() -> None:
     book = Ledger().give(lease("a", "h1"), ALLOWED, START).give(lease("b", "h2"), ALLOWED, START)
     assert book.refusal(lease("c", "h3"), ALLOWED, START) is Reason.FLEET_BUSY
@@ -107,7 +119,40 @@ def test_a_machine_that_is_being_recovered_already_is_left_alone() -> None:
     here.controls.reserve("", lease("inc-other-r1", INSTANCE.name, 60), ALLOWED, START)
     assert here.respond(lasting=HOUR) is None
     assert here.runner.tries == []
-    assert Reason.HOST_BUSY in handed_over(here)
+    held = next(n for n in here.board.posted if n.kind is NoticeKind.HANDED_OVER)
+    assert any(Reason.HOST_BUSY in line for line in held.lines)
+
+
+@pytest.mark.parametrize(("host", "of_many"), [(INSTANCE.name, 3), ("i-other", 1)])
+def test_it_waits_for_its_turn_while_others_are_under_recovery(host: str, of_many: int) -> None:
+    here = world(fleet={"at_once": {"hosts": of_many}})
+    here.controls.reserve("", lease("inc-other-r1", host, 60), ALLOWED, START)
+    here.later(4 * MINUTE, lambda: here.controls.give_back("", "inc-other-r1"))
+    ending = here.respond()
+    assert ending is not None
+    assert ending.reason is Reason.RECOVERED
+    [tried] = here.runner.tries
+    assert START + 4 * MINUTE <= tried.intended_at < START + 7 * MINUTE
+    waited = [e.text for e in here.story if e.key.startswith("decided 1 turn")]
+    assert waited[-1].startswith("run restart_service")
+
+
+def test_a_turn_that_does_not_come_while_the_evidence_is_fresh_is_a_humans() -> None:
+    here = world()
+    here.controls.reserve("", lease("inc-other-r1", INSTANCE.name, 600), ALLOWED, START)
+    assert here.respond(lasting=20 * MINUTE) is None
+    assert "too old" in handed_over(here)
+    assert len(here.execution.journal) < 120
+
+
+def test_who_is_halted_while_waiting_for_a_turn_waits_no_more() -> None:
+    here = world()
+    here.controls.reserve("", lease("inc-other-r1", INSTANCE.name, 600), ALLOWED, START)
+    here.later(2 * MINUTE, lambda: here.controls.set_halt(Halt("ops", "stop", START)))
+    here.later(3 * MINUTE, lambda: here.controls.give_back("", "inc-other-r1"))
+    assert here.respond(lasting=20 * MINUTE) is None
+    assert here.runner.tries == []
+    assert "halted" in handed_over(here)
 
 
 def test_whoever_is_quicker_gets_the_budget_and_the_other_holds() -> None:

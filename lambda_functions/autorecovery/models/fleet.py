@@ -52,6 +52,15 @@ class Ledger:
             return Reason.FLEET_SPENT
         return None
 
+    def lets_go(self, reason: Reason, lease: Lease, allowed: FleetAllowance) -> datetime | None:
+        """Return when this refusal ends at the latest, should nobody else come in between."""
+        if reason is Reason.HOST_BUSY:
+            return max((out.until for out in self.leases if out.host == lease.host), default=None)
+        if reason is Reason.FLEET_BUSY:
+            return min((out.until for out in self.leases), default=None)
+        newest = sorted((at for _, at in self.starts), reverse=True)[: allowed.starts]
+        return newest[-1] + allowed.window if newest else None
+
     def give(self, lease: Lease, allowed: FleetAllowance, now: datetime) -> "Ledger":
         """Return the book with this lease in it, and without what no longer matters."""
         out = tuple(each for each in self.running(now) if each.token != lease.token)

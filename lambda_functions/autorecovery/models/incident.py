@@ -145,6 +145,10 @@ class GateResult:
         return self.reason is not None
 
 
+_WAIT_FOR_A_WORD = {Reason.AUTONOMY_ASK, Reason.SCRIPT_DEMOTED}
+_WAIT_FOR_A_TURN = {Reason.HOST_BUSY, Reason.FLEET_BUSY}
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Act or hold, the reason, and what every gate said."""
@@ -162,9 +166,22 @@ class Decision:
 
     @property
     def asks(self) -> bool:
-        """Return whether nothing but a person's word is missing."""
-        held = {gate.reason for gate in self.gates if gate.holds}
-        return bool(held) and held <= {Reason.AUTONOMY_ASK, Reason.SCRIPT_DEMOTED}
+        """Return whether nothing is missing but a person's word, and perhaps its turn."""
+        held = self._held_for
+        return bool(held & _WAIT_FOR_A_WORD) and held <= _WAIT_FOR_A_WORD | _WAIT_FOR_A_TURN
+
+    @property
+    def waits(self) -> bool:
+        """Return whether nothing is missing but its turn: others are under recovery just now."""
+        return bool(self._held_for) and self._held_for <= _WAIT_FOR_A_TURN
+
+    @property
+    def _held_for(self) -> set[Reason]:
+        """Return every reason that holds it: of the gates, or of the budget, where that was taken
+        by others after all gates were open.
+        """
+        held = {gate.reason for gate in self.gates if gate.reason is not None}
+        return held if held or self.acts else {self.reason}
 
 
 class CommandState(StrEnum):

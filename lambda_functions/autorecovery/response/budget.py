@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from autorecovery.models.fleet import FleetAllowance, Lease
 from autorecovery.models.incident import Decision, Incident, attempt_token
+from autorecovery.models.reason import Reason
 from autorecovery.models.rule import Rung
 from autorecovery.ports import Workflow
 from autorecovery.response.stage import Response
@@ -13,17 +14,36 @@ SLACK = timedelta(minutes=30)
 """Beyond all that an attempt may take, before a lease that nobody gave back is gone by itself."""
 
 
+FIRST_TURN = timedelta(seconds=10)
+
+
+def pause_for_turn(turn: int) -> timedelta:
+    """Return how long to wait before asking for the budget again: longer from turn to turn."""
+    return FIRST_TURN * 1.5**turn
+
+
 def reserve(
-    incident: Incident, rung: Rung, number: int, decision: Decision, flow: Workflow, app: Response
+    incident: Incident,
+    rung: Rung,
+    number: int,
+    again: str,
+    decision: Decision,
+    flow: Workflow,
+    app: Response,
 ) -> Decision:
-    """Return the decision to act, with the budget taken; to hold, where others were quicker."""
+    """Return the decision to act, with the budget taken; to hold, where others were quicker.
+
+    A decision that holds takes nothing, nor does one that looks after what was begun before.
+    """
+    if not decision.acts or decision.reason is Reason.RESPONSE_LOST:
+        return decision
 
     def take() -> Decision:
         lease, allowed = lease_for(incident, rung, number, app), allowance(decision.fleet, app)
         refusal = app.budget.reserve(decision.group, lease, allowed, app.clock())
         return replace(decision, acts=False, reason=refusal) if refusal else decision
 
-    return flow.step(f"reserve {number}", take, Decision)
+    return flow.step(f"reserve {number} {again}".rstrip(), take, Decision)
 
 
 def give_back(

@@ -1,6 +1,6 @@
 """Whether to run a rung: facts are gathered once, every gate is asked, all answers are kept."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,6 +11,7 @@ from autorecovery.models.incident import (
     Attempt,
     Decision,
     EntryKind,
+    GateResult,
     Incident,
     attempt_token,
 )
@@ -46,18 +47,17 @@ def choose(
     incident: Incident,
     rung: Rung,
     footing: Footing,
+    again: str,
     flow: Workflow,
     app: Response,
-    *,
-    again: bool = False,
 ) -> Decision:
     """Return the decision on this rung, written on the timeline with what every gate said.
 
-    `again` is for the decision after a person was asked: all facts are gathered anew. What an
+    `again` names a later decision on the same rung: all facts are gathered anew. What an
     earlier life of this response has begun is looked after, whatever the gates say now: it is never
     sent again.
     """
-    label = f"{footing.number} again" if again else str(footing.number)
+    label = f"{footing.number} {again}".rstrip()
 
     def weigh() -> Decision:
         if footing.order is not None and footing.failed_at is None:
@@ -69,11 +69,17 @@ def choose(
         if _is_begun(incident, footing.number, app):
             decision = replace(decision, acts=True, reason=Reason.RESPONSE_LOST)
             text = f"look after {rung.run}: {decision.reason}"
-        gates = {gate.gate: f"{gate.reason or 'open'}; {gate.detail}" for gate in decision.gates}
+        gates = {gate.gate: _answer(gate) for gate in decision.gates}
         app.note(incident.id, f"decided {label}", EntryKind.DECIDED, text, gates=gates)
         return decision
 
     return flow.step(f"decide {label}", weigh, Decision)
+
+
+def _answer(gate: GateResult) -> str:
+    """Return what a gate said, and when it lets go, where that is known."""
+    until = f"until {gate.until:%Y-%m-%d %H:%M:%S} UTC" if gate.until else ""
+    return f"{gate.reason or 'open'}; " + "; ".join(part for part in (gate.detail, until) if part)
 
 
 def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Facts:
@@ -83,6 +89,7 @@ def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Fa
     since = footing.failed_at or (order.at if order else incident.breached_at)
     presence = _presence(incident, app)
     cases = _cases(incident, now, app)
+    refusal, free_at = _fleet_refusal(incident, rung, footing.number, presence, app)
     return Facts(
         now=now,
         incident=incident,
@@ -92,22 +99,21 @@ def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Fa
         presence=presence,
         healthy_again=app.read(incident, since).shows_health(rung.verify.healthy_for, now),
         others=_attempts_of_others(incident, footing, now, app),
-        openings=sum(
-            1
+        openings=tuple(
+            case.opened_at
             for case in cases
             if case.target_key == incident.target.key
             and now - case.opened_at < limits.flapping.window
         ),
-        fellows=len(
-            {case.target_key for case in cases if now - case.opened_at < limits.correlated.within}
-        ),
+        fellows=_newest_on_each_target(cases, now - limits.correlated.within),
         ordered=order is not None,
         asks_first=rule.asks_before(footing.number - footing.first + 1) if rule else False,
         approval=approval,
         demotion=app.controls.demotion(rung.run, incident.rule_name),
         halt=app.controls.halt(),
         windows=tuple(_open_windows(incident, now, app)),
-        fleet_refusal=_fleet_refusal(incident, rung, footing.number, presence, app),
+        fleet_refusal=refusal,
+        fleet_free_at=free_at,
         limits=limits,
         cooldown=_cooldown(incident, app),
     )
@@ -168,6 +174,14 @@ def _cases(incident: Incident, now: datetime, app: Response) -> list[Case]:
     return [Case(incident.id, incident.target.key, incident.opened_at), *others]
 
 
+def _newest_on_each_target(cases: Sequence[Case], since: datetime) -> tuple[datetime, ...]:
+    newest: dict[str, datetime] = {}
+    for case in cases:
+        if case.opened_at > since:
+            newest[case.target_key] = max(case.opened_at, newest.get(case.target_key, since))
+    return tuple(newest.values())
+
+
 def _open_windows(
     incident: Incident, now: datetime, app: Response
 ) -> Iterator[tuple[str, datetime]]:
@@ -180,9 +194,11 @@ def _open_windows(
 
 def _fleet_refusal(
     incident: Incident, rung: Rung, number: int, presence: Presence | None, app: Response
-) -> Reason | None:
+) -> tuple[Reason | None, datetime | None]:
+    """Return what the fleet's book answers now, and when that changes at the latest."""
     if presence is None:
-        return None  # the gate that asks for the opt-in says so
-    ledger = app.budget.ledger(presence.group)
+        return None, None  # the gate that asks for the opt-in says so
+    ledger, allowed = app.budget.ledger(presence.group), allowance(presence.fleet, app)
     lease = lease_for(incident, rung, number, app)
-    return ledger.refusal(lease, allowance(presence.fleet, app), app.clock())
+    refusal = ledger.refusal(lease, allowed, app.clock())
+    return refusal, ledger.lets_go(refusal, lease, allowed) if refusal else None

@@ -70,6 +70,7 @@ def close(incident: Incident, climb: Climb, flow: Workflow, app: Response) -> En
             app.tell(_last_notice(incident, climb, app), "closed")
         app.note(incident.id, "closed", EntryKind.CLOSED, f"closed: {climb.reason}")
         app.incidents.close(incident.id, climb.reason, app.clock())
+        app.storms.end_perhaps(incident)
         return Ending(incident.id, climb.reason, _verdict(climb))
 
     ending = flow.step("close", conclude, Ending)

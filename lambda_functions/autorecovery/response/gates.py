@@ -3,7 +3,7 @@
 To add one: a Reason, a function here, its line in GATES, a row in the test's table.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -33,10 +33,11 @@ class Facts:
     """Fresh data shows health since the evidence was measured."""
     others: tuple[Attempt, ...]
     """Attempts on this target by other incidents within the longest window, newest first."""
-    openings: int
-    """How often this rule was broken here within the window of flapping, this time too."""
-    fellows: int
-    """On how many targets this rule was broken within the window of correlation, this one too."""
+    openings: tuple[datetime, ...]
+    """When this rule was broken here within the window of flapping, this time too."""
+    fellows: tuple[datetime, ...]
+    """When this rule was last broken on each target within the window of correlation, this one
+    among them."""
     ordered: bool
     """A person asked for this climb: a rule that only observes then asks for each further rung."""
     asks_first: bool
@@ -50,6 +51,8 @@ class Facts:
     """Open maintenance windows that concern this: name and end."""
     fleet_refusal: Reason | None
     """What the fleet's book would answer now."""
+    fleet_free_at: datetime | None
+    """When that answer changes at the latest."""
     limits: Limits
     cooldown: timedelta
 
@@ -102,17 +105,19 @@ def maintenance(facts: Facts) -> GateResult:
 def correlated(facts: Facts) -> GateResult:
     """Hold where too many machines have the same trouble: restarting them one by one helps none."""
     limit = facts.limits.correlated
-    detail = f"{facts.fellows} targets within {write_duration(limit.within)}"
-    holds = facts.fellows >= limit.targets
-    return _result("correlation", Reason.CORRELATED, holds=holds, detail=detail)
+    detail = f"{len(facts.fellows)} targets within {write_duration(limit.within)}"
+    until = _falls_below(limit.targets, facts.fellows, limit.within)
+    return _result(
+        "correlation", Reason.CORRELATED, holds=until is not None, detail=detail, until=until
+    )
 
 
 def flapping(facts: Facts) -> GateResult:
     """Hold where the incident comes and goes."""
     limit = facts.limits.flapping
-    detail = f"opened {facts.openings} times within {write_duration(limit.window)}"
-    holds = facts.openings >= limit.count
-    return _result("flapping", Reason.FLAPPING, holds=holds, detail=detail)
+    detail = f"opened {len(facts.openings)} times within {write_duration(limit.window)}"
+    until = _falls_below(limit.count, facts.openings, limit.window)
+    return _result("flapping", Reason.FLAPPING, holds=until is not None, detail=detail, until=until)
 
 
 def attempts(facts: Facts) -> GateResult:
@@ -124,9 +129,8 @@ def attempts(facts: Facts) -> GateResult:
             if attempt.rule_name == facts.incident.rule_name
             and facts.now - attempt.intended_at < limit.window
         ]
-        if len(recent) >= limit.count:
+        if until := _falls_below(limit.count, recent, limit.window):
             detail = f"{len(recent)} within {write_duration(limit.window)}"
-            until = sorted(recent, reverse=True)[limit.count - 1] + limit.window
             return _result(
                 "attempts", Reason.ATTEMPTS_SPENT, holds=True, detail=detail, until=until
             )
@@ -136,7 +140,9 @@ def attempts(facts: Facts) -> GateResult:
 def fleet(facts: Facts) -> GateResult:
     """Hold where this machine, or enough of its fleet, is being or was recovered."""
     refusal = facts.fleet_refusal
-    return _result("fleet", refusal or Reason.FLEET_BUSY, holds=refusal is not None)
+    return _result(
+        "fleet", refusal or Reason.FLEET_BUSY, holds=refusal is not None, until=facts.fleet_free_at
+    )
 
 
 def reachable(facts: Facts) -> GateResult:
@@ -227,6 +233,13 @@ GATES: tuple[Gate, ...] = (
     reachable,
 )
 """In the order in which people are told: first what makes the case itself doubtful."""
+
+
+def _falls_below(count: int, moments: Sequence[datetime], window: timedelta) -> datetime | None:
+    """Return when fewer than so many of these moments lie within the window; None if so now."""
+    if len(moments) < count:
+        return None
+    return sorted(moments, reverse=True)[count - 1] + window
 
 
 def _result(

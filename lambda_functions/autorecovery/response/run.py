@@ -17,7 +17,7 @@ from autorecovery.ports import Workflow
 from autorecovery.response.announce import announce
 from autorecovery.response.appraise import appraise
 from autorecovery.response.ask import ask
-from autorecovery.response.budget import give_back, reserve
+from autorecovery.response.budget import give_back, pause_for_turn, reserve
 from autorecovery.response.choose import Footing, choose
 from autorecovery.response.echo import is_echo
 from autorecovery.response.finish import close, hand_over, tell_recovery
@@ -25,7 +25,7 @@ from autorecovery.response.recover import recover
 from autorecovery.response.settle import relapse
 from autorecovery.response.stage import Response
 from autorecovery.response.verify import verify
-from autorecovery.response.vigil import Look, keep_watch
+from autorecovery.response.vigil import Look, keep_watch, rest
 
 
 def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
@@ -116,18 +116,30 @@ def _settled(incident: Incident, climb: Climb, climbs: int, flow: Workflow, app:
 def _permission(
     incident: Incident, rung: Rung, footing: Footing, flow: Workflow, app: Response
 ) -> Decision:
-    """Return the decision on a rung: chosen, approved where the rule asks, and its budget taken."""
-    decision = choose(incident, rung, footing, flow, app)
-    if decision.reason is Reason.RESPONSE_LOST:
-        return decision  # begun in an earlier life: nothing is asked or taken for it again
+    """Return the decision on a rung: approved where the rule asks, and with its budget taken.
+
+    Where others are under recovery just now it waits for its turn, for as long as its evidence is
+    fresh: a gate ends that.
+    """
+    decision = _decide(incident, rung, footing, "", flow, app)
     if decision.asks:
         over = ask(incident, rung, footing.number, flow, app)
         if over:
             return replace(decision, reason=over)
-        decision = choose(incident, rung, footing, flow, app, again=True)
-    return (
-        reserve(incident, rung, footing.number, decision, flow, app) if decision.acts else decision
-    )
+        decision = _decide(incident, rung, footing, "again", flow, app)
+    turn = 0
+    while decision.waits:
+        rest(incident.id, f"turn {footing.number}.{turn}", pause_for_turn(turn), flow, app)
+        decision = _decide(incident, rung, footing, f"turn {turn}", flow, app)
+        turn += 1
+    return decision
+
+
+def _decide(
+    incident: Incident, rung: Rung, footing: Footing, again: str, flow: Workflow, app: Response
+) -> Decision:
+    decision = choose(incident, rung, footing, again, flow, app)
+    return reserve(incident, rung, footing.number, again, decision, flow, app)
 
 
 def _no_next_rung(attempt: Attempt) -> Reason | None:

@@ -81,9 +81,7 @@ class Response:
         storm = self.storms.storm_of(incident, notice.kind)
         if storm is None:
             return False
-        if notice.kind is NoticeKind.CLOSED:
-            self.storms.end_perhaps(incident, storm)
-        else:
+        if notice.kind is not NoticeKind.CLOSED:  # of the last of them it is told that all are over
             self.storms.keep_up(incident, storm)
         self.note(
             incident.id, f"told {key}", EntryKind.NOTIFIED, f"told as one of many: {storm.id}",

@@ -49,7 +49,7 @@ class Storms:
         targets = {case.target_key for case in lately if case.ended is not Reason.ECHO}
         if len(targets | {incident.target.key}) < limit.targets:
             return None
-        return self.incidents.join_storm(incident.rule_name, now, 2 * limit.within)
+        return self.incidents.join_storm(incident.rule_name, incident.opened_at, 2 * limit.within)
 
     def keep_up(self, incident: Incident, storm: Storm) -> None:
         """Tell the storm, where that is due: at its beginning, where it grew, as a reminder."""
@@ -68,11 +68,17 @@ class Storms:
         """Return whether a notice of this storm was taken."""
         return any(e.key.startswith("told ") for e in self.incidents.timeline(storm.id))
 
-    def end_perhaps(self, incident: Incident, storm: Storm) -> None:
-        """Tell that the storm is over where this incident is the last of it."""
+    def end_perhaps(self, incident: Incident) -> None:
+        """Tell that a storm is over where this incident, closed just now, was the last of it."""
+        storm = self.incidents.storm(incident.rule_name)
+        if storm is None:
+            return
+        told = {entry.key for entry in self.incidents.timeline(storm.id)}
+        if "told over" in told or not any(key.startswith("told ") for key in told):
+            return
         for at_most in (GLANCED_AT, COUNTED):
             cases = self._cases(storm, at_most)
-            if any(c.ended is None and c.incident_id != incident.id for c in cases):
+            if any(case.ended is None for case in cases):
                 return
         self._tell(incident, storm, cases, "over")
 

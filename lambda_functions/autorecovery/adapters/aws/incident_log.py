@@ -172,7 +172,7 @@ class DynamoDbIncidentLog:
 
     def join_storm(self, rule_name: str, now: datetime, quiet: timedelta) -> Storm:
         """See IncidentLog.join_storm. Who joins what was joined just now writes nothing."""
-        key = {"pk": _text(f"storm#{short_name(rule_name)}"), "sk": _text("storm")}
+        key = _storm_key(rule_name)
         for _ in range(CLAIM_TRIES):
             item = self._get(key)
             began, joined = (
@@ -187,6 +187,11 @@ class DynamoDbIncidentLog:
             if self._write_storm(key, began, now, item):
                 return Storm(rule_name, began)
         raise StoreError(f"storm of {rule_name}: contended", retryable=True)
+
+    def storm(self, rule_name: str) -> Storm | None:
+        """See IncidentLog.storm."""
+        item = self._get(_storm_key(rule_name))
+        return Storm(rule_name, datetime.fromisoformat(item["began"]["S"])) if item else None
 
     def _write_storm(self, key: Item, began: datetime, now: datetime, seen: Item | None) -> bool:
         """Write the storm where nobody else did since it was seen."""
@@ -423,6 +428,10 @@ def _cases_of(rule_name: str) -> str:
 def sortable(moment: datetime) -> str:
     """Return a moment as text that sorts by time."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _storm_key(rule_name: str) -> Item:
+    return {"pk": _text(f"storm#{short_name(rule_name)}"), "sk": _text("storm")}
 
 
 def _shard(key: tuple[str, str]) -> int:

@@ -126,6 +126,12 @@ class SqliteIncidentLog:
             )
         return Storm(rule_name, began)
 
+    def storm(self, rule_name: str) -> Storm | None:
+        """See IncidentLog.storm."""
+        with self._database.transaction() as rows:
+            row = _row(rows, "SELECT * FROM storms WHERE rule_name = ?", rule_name)
+        return Storm(rule_name, datetime.fromisoformat(row["began"])) if row else None
+
     def record(self, incident_id: str, entry: Entry) -> None:
         """See IncidentLog.record."""
         self._execute(
