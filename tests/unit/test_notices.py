@@ -257,6 +257,9 @@ NOTICES: dict[str, Notice] = {
     "asking_to_go_on": compose.asking(
         incident(rule()), Rung.model_validate(REBOOT), (FAILED,), UNTIL, LATER
     ),
+    "recovered_unknown": compose.recovered(
+        incident(rule()), attempt(CommandState.UNKNOWN), PROOF, LATER
+    ),
     "reminder": compose.reminder(incident(rule()), "14 datapoints, 97", LATER),
     "demoted": compose.demoted(
         incident(rule()),

@@ -51,11 +51,16 @@ def asking(
 def recovered(incident: Incident, attempt: Attempt, proof: str, now: datetime) -> Notice:
     """Return the good news, and what it rests on."""
     took = write_duration(now - incident.opened_at)
-    headline = f"{_name(incident)}: healthy again, {attempt.script} helped"
+    if attempt.status.state is CommandState.UNKNOWN:
+        headline = f"{_name(incident)}: healthy again; whether {attempt.script} ran is unknown"
+        measured = "measured when it could no longer be running"
+    else:
+        headline = f"{_name(incident)}: healthy again, {attempt.script} helped"
+        measured = f"measured after {_its_end(attempt)}"
     lines = (
         _where(incident),
         f"{_done(attempt)}.",
-        f"Verified on fresh data, measured after {_its_end(attempt)}: {proof}.",
+        f"Verified on fresh data, {measured}: {proof}.",
         f"From opened to verified it took {took}. Nothing to do for you.",
     )
     return _notice(incident, NoticeKind.RECOVERED, Level.INFO, headline, lines, now)

@@ -1,7 +1,7 @@
 """Whether to run a rung: facts are gathered once, every gate is asked, all answers are kept."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autorecovery.errors import ReadError
@@ -20,6 +20,9 @@ from autorecovery.ports import Presence, Workflow
 from autorecovery.response.budget import allowance, lease_for
 from autorecovery.response.gates import Facts, decide
 from autorecovery.response.stage import Response
+
+CLOCKS_DIFFER = timedelta(hours=1)
+"""A clock that was set back may have written an attempt down before its incident."""
 
 LOOKED_AT = 200
 """Cases of a rule that tell of flapping and of correlation; where more came, both are plain."""
@@ -50,7 +53,9 @@ def choose(
 ) -> Decision:
     """Return the decision on this rung, written on the timeline with what every gate said.
 
-    `again` is for the decision after a person was asked: all facts are gathered anew.
+    `again` is for the decision after a person was asked: all facts are gathered anew. What an
+    earlier life of this response has begun is looked after, whatever the gates say now: it is never
+    sent again.
     """
     label = f"{footing.number} again" if again else str(footing.number)
 
@@ -58,8 +63,12 @@ def choose(
         if footing.order is not None and footing.failed_at is None:
             text = f"the ladder is climbed at the word of {footing.order.by}"
             app.note(incident.id, footing.order.followed, EntryKind.DECIDED, text)
-        decision = decide(_gather(incident.id, rung, footing, app))
+        facts = _gather(incident.id, rung, footing, app)
+        decision = replace(decide(facts), at=facts.now)
         text = f"{'run' if decision.acts else 'hold'} {rung.run}: {decision.reason}"
+        if _is_begun(incident, footing.number, app):
+            decision = replace(decision, acts=True, reason=Reason.RESPONSE_LOST)
+            text = f"look after {rung.run}: {decision.reason}"
         gates = {gate.gate: f"{gate.reason or 'open'}; {gate.detail}" for gate in decision.gates}
         app.note(incident.id, f"decided {label}", EntryKind.DECIDED, text, gates=gates)
         return decision
@@ -117,6 +126,16 @@ def _cooldown(incident: Incident, app: Response) -> timedelta:
     rule = incident.rule
     configured = rule.cooldown if rule else None
     return app.configuration.limits.cooldown if configured is None else configured
+
+
+def _is_begun(incident: Incident, number: int, app: Response) -> bool:
+    """Return whether an earlier life of this response, of which only the store knows, got so far.
+
+    It happens where the journal ends with its process, as on one machine.
+    """
+    token = attempt_token(incident.id, number)
+    known = app.attempts.recent_on(incident.target, incident.opened_at - CLOCKS_DIFFER)
+    return any(attempt.token == token for attempt in known)
 
 
 def _presence(incident: Incident, app: Response) -> Presence | None:

@@ -1,6 +1,6 @@
 """The two ways a response ends: closed, or handed to a human who is then kept informed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from autorecovery.models.incident import Climb, Ending, EntryKind, Incident
@@ -9,9 +9,12 @@ from autorecovery.models.reason import IncidentState, Reason, Verdict
 from autorecovery.notices import compose
 from autorecovery.ports import Workflow
 from autorecovery.response.stage import Response
-from autorecovery.response.vigil import Look, check_health, keep_watch
+from autorecovery.response.vigil import Look, check_health, keep_watch, rest
 
 HANDED_OVER = "handed over"
+
+TELL_AGAIN = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 240, 1440))
+"""Waits before an incident that is over is told again, as long as no notice of it was taken."""
 
 
 def hand_over(
@@ -34,7 +37,8 @@ def _tell(incident: Incident, climb: Climb, label: str, app: Response) -> dateti
     app.incidents.move(incident.id, IncidentState.HANDED_OVER)
     app.note(incident.id, label, EntryKind.HANDED_OVER, f"handed to a human: {climb.reason}")
     # What the first notice said is not said again.
-    if label != HANDED_OVER or climb.reason is not compose.foretold(present):
+    is_foretold = climb.reason is compose.foretold(present) and _is_known(incident.id, app)
+    if label != HANDED_OVER or not is_foretold:
         notice = compose.handed_over(present, climb, app.clock())
         app.tell(notice, label, alone=bool(climb.attempts) or label != HANDED_OVER)
     story = app.incidents.timeline(incident.id)
@@ -68,7 +72,29 @@ def close(incident: Incident, climb: Climb, flow: Workflow, app: Response) -> En
         app.incidents.close(incident.id, climb.reason, app.clock())
         return Ending(incident.id, climb.reason, _verdict(climb))
 
-    return flow.step("close", conclude, Ending)
+    ending = flow.step("close", conclude, Ending)
+    _make_known(incident, climb, flow, app)
+    return ending
+
+
+def _make_known(incident: Incident, climb: Climb, flow: Workflow, app: Response) -> None:
+    """Tell again of what nobody has heard of: the board was down all the while."""
+
+    def tell(key: str) -> bool:
+        app.tell(_last_notice(incident, climb, app), key)
+        return _is_known(incident.id, app)
+
+    known = flow.step("is it known", lambda: _is_known(incident.id, app), bool)
+    for turn, pause in enumerate(TELL_AGAIN):
+        if known:
+            return
+        rest(incident.id, f"before telling {turn}", pause, flow, app, deaf=True)
+        known = flow.step(f"tell again {turn}", partial(tell, f"closed, again {turn}"), bool)
+
+
+def _is_known(incident_id: str, app: Response) -> bool:
+    """Return whether any notice of this incident was taken."""
+    return any(entry.facts.get("delivered") for entry in app.incidents.timeline(incident_id))
 
 
 def _is_good_news_again(incident: Incident, climb: Climb, app: Response) -> bool:
@@ -87,6 +113,8 @@ def _verdict(climb: Climb) -> Verdict | None:
 
 def _last_notice(incident: Incident, climb: Climb, app: Response) -> Notice:
     now = app.clock()
+    if climb.reason is Reason.RECOVERED:
+        return compose.recovered(incident, climb.attempts[-1], climb.proof, now)
     if climb.reason is Reason.CLOSED_BY_PERSON:
         return compose.closed_by_person(incident, now)
     _, proof = check_health(app.present(incident.id), now, app)

@@ -8,6 +8,7 @@ never sent again.
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from autorecovery.errors import (
     CommandNotStartedError,
@@ -16,6 +17,7 @@ from autorecovery.errors import (
     StepInterruptedError,
 )
 from autorecovery.models.actions import IN_DOUBT, is_action
+from autorecovery.models.durations import write_duration
 from autorecovery.models.incident import (
     Attempt,
     CommandState,
@@ -31,7 +33,8 @@ from autorecovery.response.stage import Response
 from autorecovery.response.vigil import rest
 
 START_WITHIN = timedelta(minutes=2)
-"""A script that reaches its machine later than this does nothing: the world has moved on."""
+"""A script that reaches its machine so long after the decision does nothing: the world has moved
+on. It is not even sent then, should a store that was gone have kept us waiting."""
 
 SEND_TRIES = 4
 SEND_PAUSES = (timedelta(seconds=2), timedelta(seconds=10), timedelta(seconds=30))
@@ -62,9 +65,17 @@ class Sent:
 RESUMED = Sent(problem="intended in an earlier life", may_have_started=True)
 
 
-def recover(incident: Incident, rung: Rung, number: int, flow: Workflow, app: Response) -> Attempt:
+def recover(
+    incident: Incident,
+    rung: Rung,
+    number: int,
+    decided_at: datetime | None,
+    flow: Workflow,
+    app: Response,
+) -> Attempt:
     """Return the attempt with the status its command ended in, however long that took."""
-    plan = flow.step(f"plan {number}", lambda: _plan(incident, rung, number, app), Attempt)
+    make = partial(_plan, incident, rung, number, decided_at, app)
+    plan = flow.step(f"plan {number}", make, Attempt)
     attempt = flow.step(f"intend {number}", lambda: _intend(plan, number, app), Attempt)
     if attempt.status.is_over:
         return _finish(attempt, attempt.status, number, flow, app)
@@ -79,7 +90,9 @@ def recover(incident: Incident, rung: Rung, number: int, flow: Workflow, app: Re
     return _finish(attempt, status, number, flow, app)
 
 
-def _plan(incident: Incident, rung: Rung, number: int, app: Response) -> Attempt:
+def _plan(
+    incident: Incident, rung: Rung, number: int, decided_at: datetime | None, app: Response
+) -> Attempt:
     """Return the attempt; not run, where it is certain already that it cannot be done."""
     now = app.clock()
     plan = Attempt(
@@ -90,7 +103,7 @@ def _plan(incident: Incident, rung: Rung, number: int, app: Response) -> Attempt
         script=rung.run,
         parameters=rung.parameters,
         intended_at=now,
-        not_after=now + START_WITHIN,
+        not_after=(decided_at or now) + START_WITHIN,
         time_limit=app.time_limit(rung.run),
         plan=secrets.token_hex(8),
     )
@@ -146,6 +159,8 @@ def _try_to_send(attempt: Attempt, app: Response) -> Sent:
     # Whoever halts everything between the decision and this moment still stops it.
     if halt := app.controls.halt():
         return Sent(problem=f"{Reason.HALTED}, by {halt.by}: {halt.why}")
+    if app.clock() > attempt.not_after:
+        return Sent(problem=f"the decision is older than {write_duration(START_WITHIN)}")
     try:
         return Sent(command_id=app.commands.start(attempt))
     except CommandNotStartedError as error:
@@ -248,9 +263,10 @@ def _judged_from(attempt: Attempt, status: CommandStatus, now: datetime) -> date
     """Return from when on fresh data counts: the script's end, or a moment that lies after it.
 
     A machine whose clock is slow may report an end before the beginning; then ours counts. Of a
-    script that nobody heard of, this is known: it does not start later than its not-after time.
+    script that nobody heard of, this is known: it does not start later than its not-after time, nor
+    run for longer than its time limit. Until then the machine is not given back either.
     """
     reported = status.ended_at
     if status.state is CommandState.UNKNOWN and reported is None:
-        return max(now, attempt.not_after)
+        return max(now, attempt.not_after + attempt.time_limit)
     return reported if reported and reported >= attempt.intended_at else now

@@ -91,7 +91,7 @@ def _climb(
         decision = _permission(incident, rung, footing, flow, app)
         if not decision.acts:
             return replace(climb, reason=decision.reason, decision=decision)
-        attempt = recover(incident, rung, number, flow, app)
+        attempt = recover(incident, rung, number, decision.at, flow, app)
         if attempt.status.state is not CommandState.NOT_RUN:
             attempt = verify(incident, attempt, rung, number, flow, app)
         give_back(incident, number, decision, flow, app)
@@ -118,6 +118,8 @@ def _permission(
 ) -> Decision:
     """Return the decision on a rung: chosen, approved where the rule asks, and its budget taken."""
     decision = choose(incident, rung, footing, flow, app)
+    if decision.reason is Reason.RESPONSE_LOST:
+        return decision  # begun in an earlier life: nothing is asked or taken for it again
     if decision.asks:
         over = ask(incident, rung, footing.number, flow, app)
         if over:

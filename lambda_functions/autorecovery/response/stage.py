@@ -87,7 +87,7 @@ class Response:
             self.storms.keep_up(incident, storm)
         self.note(
             incident.id, f"told {key}", EntryKind.NOTIFIED, f"told as one of many: {storm.id}",
-            storm=storm.began.isoformat(),
+            storm=storm.began.isoformat(), delivered=self.storms.is_told(storm),
         )  # fmt: skip
         return True
 

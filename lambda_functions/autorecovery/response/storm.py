@@ -64,6 +64,10 @@ class Storms:
         else:
             self._tell(incident, storm, cases, str(len(told)))
 
+    def is_told(self, storm: Storm) -> bool:
+        """Return whether a notice of this storm was taken."""
+        return any(e.key.startswith("told ") for e in self.incidents.timeline(storm.id))
+
     def end_perhaps(self, incident: Incident, storm: Storm) -> None:
         """Tell that the storm is over where this incident is the last of it."""
         for at_most in (GLANCED_AT, COUNTED):
