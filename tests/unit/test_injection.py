@@ -244,8 +244,14 @@ CODE = [
 BUILDERS = ("autorecovery/response/", "autorecovery/adapters/", "local_runtime/", "dry_run.py")
 """Where attempts are made and passed on."""
 
-PARAMETERS = ("rung.parameters", "attempt.parameters", "plan.parameters")
+PARAMETERS = (
+    "rung.parameters", "attempt.parameters", "plan.parameters", "earlier.parameters",
+)  # fmt: skip
 """All that the parameters of a script may come from: the rule's rung, through the attempt."""
+
+ACTUATOR = "lambda_functions/autorecovery/adapters/aws/actuator.py"
+NO_SCRIPT = {ACTUATOR: ("{**attempt.parameters, **known}",)}
+"""What is done to an instance from outside runs no script, and adds what AWS itself told of it."""
 
 WHERE = {
     "Attempt": ("lambda_functions/autorecovery/response/recover.py",),
@@ -283,7 +289,7 @@ def _wrong_with(call: ast.Call, place: str) -> Iterator[str]:
         yield "makes an attempt of something else than the rung's script"
     yield from _wrong_with_process(name, given, call, place)
     if any(builder in place for builder in BUILDERS):
-        yield from _wrong_with_parameters(name, given, call)
+        yield from _wrong_with_parameters(name, given, call, place)
 
 
 def _wrong_with_process(
@@ -300,9 +306,10 @@ def _wrong_with_process(
 
 
 def _wrong_with_parameters(
-    name: str, given: dict[str | None, str], call: ast.Call
+    name: str, given: dict[str | None, str], call: ast.Call, place: str
 ) -> Iterator[str]:
-    if "parameters" in given and given["parameters"] not in PARAMETERS:
+    allowed = (*PARAMETERS, *NO_SCRIPT.get(place, ()))
+    if "parameters" in given and given["parameters"] not in allowed:
         yield f"takes parameters from {given['parameters']}"
     if name in ("arguments", "environment") and call.args:
         first = ast.unparse(call.args[0])
@@ -332,7 +339,8 @@ TRIAGE = "lambda_functions/autorecovery/triage/run.py"
         (RECOVER, "parameters=rung.parameters,", "parameters={'service': incident.signal.name},"),
         (RECOVER, "parameters=rung.parameters,", "parameters=rung.parameters | incident.facts,"),
         (RECOVER, "script=rung.run,", "script=incident.signal.name,"),
-        (RECOVER, "replace(plan, resumed=True)", "replace(plan, parameters=incident.evidence)"),
+        (RECOVER, "parameters=earlier.parameters,", "parameters=incident.evidence,"),
+        (ACTUATOR, "{**attempt.parameters, **known}", "{**attempt.parameters, **event}"),
         (COMMANDS, "attempt.parameters, not_after", "dict(attempt.target.tags), not_after"),
         (COMMANDS, "self._sender.send_command(**request)", "self._reader.create_document()"),
         (BASH, '["bash", "-c", script.text, script.name]', '["bash", "-c", attempt.rule_name]'),
