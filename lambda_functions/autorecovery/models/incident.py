@@ -114,6 +114,8 @@ class EntryKind(StrEnum):
     HANDED_OVER = "handed over"
     REMINDED = "reminded"
     CLOSED = "closed"
+    BEAT = "CanaryBeat"
+    """A synthetic incident went all the way; counted like all others, and watched by an alarm."""
 
 
 @dataclass(frozen=True, slots=True)

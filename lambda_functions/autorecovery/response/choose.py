@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from autorecovery.errors import ReadError
+from autorecovery.models.canary import CANARY
 from autorecovery.models.incident import (
     Attempt,
     Decision,
@@ -15,7 +16,7 @@ from autorecovery.models.reason import Reason
 from autorecovery.models.rule import Rung
 from autorecovery.ports import Presence, Workflow
 from autorecovery.response.budget import allowance, lease_for
-from autorecovery.response.gates import Facts, decide
+from autorecovery.response.gates import Facts, decide, of_the_canary
 from autorecovery.response.stage import Response
 
 
@@ -56,7 +57,7 @@ def _gather(
     approval = app.controls.approval(attempt_token(incident.id, number))
     presence = _presence(incident, app)
     history = _history(incident, now, app)
-    return Facts(
+    facts = Facts(
         now=now,
         incident=incident,
         rung=rung,
@@ -85,6 +86,7 @@ def _gather(
         limits=limits,
         cooldown=rule.cooldown if rule and rule.cooldown is not None else limits.cooldown,
     )
+    return of_the_canary(facts) if incident.rule_name == CANARY else facts
 
 
 def _presence(incident: Incident, app: Response) -> Presence | None:
@@ -99,7 +101,8 @@ def _attempts_of_others(incident: Incident, now: datetime, app: Response) -> tup
     cooldown = rule.cooldown if rule and rule.cooldown is not None else limits.cooldown
     longest = max(cooldown, *(limit.window for limit in limits.attempts))
     recent = app.attempts.recent_on(incident.target, now - longest)
-    return tuple(attempt for attempt in recent if attempt.incident_id != incident.id)
+    # A canary did nothing to its machine: nobody need wait for that, or count it.
+    return tuple(a for a in recent if a.incident_id != incident.id and a.rule_name != CANARY)
 
 
 def _history(incident: Incident, now: datetime, app: Response) -> list[Incident]:

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from autorecovery.models.incident import Attempt, Decision, Ending, EntryKind, Incident
+from autorecovery.models.canary import CANARY
+from autorecovery.models.incident import (
+    Attempt,
+    CommandState,
+    Decision,
+    Ending,
+    EntryKind,
+    Incident,
+)
 from autorecovery.models.notice import Notice
 from autorecovery.models.reason import IncidentState, Reason, Verdict
 from autorecovery.notices import compose
@@ -26,11 +34,41 @@ def finish(
     app: Response,
 ) -> Ending:
     """Close the incident where nothing is left to do; else hand it over, and stay with it."""
+    if incident.rule_name == CANARY:
+        return _finish_canary(incident, reason, attempts, decision, flow, app)
     if reason not in OVER:
         since = _hand_over(incident, reason, attempts, decision, flow, app)
         watch = keep_watch(incident, HANDED_OVER, since, flow, app, lambda look: False)
         reason = watch.over or reason
     return _close(incident, reason, attempts, flow, app)
+
+
+def _finish_canary(
+    incident: Incident,
+    reason: Reason,
+    attempts: Sequence[Attempt],
+    decision: Decision | None,
+    flow: Workflow,
+    app: Response,
+) -> Ending:
+    """Close the canary however it ended, or the next could not begin; beat if all went well."""
+    if reason not in OVER:
+        _hand_over(incident, reason, attempts, decision, flow, app)
+    ending = _close(incident, reason, attempts, flow, app)
+    flow.step("beat", lambda: _beat(incident, reason, attempts, app), bool)
+    return ending
+
+
+def _beat(incident: Incident, reason: Reason, attempts: Sequence[Attempt], app: Response) -> bool:
+    """Beat where the canary went all the way: decided, run, proved by data, and told."""
+    canary = app.configuration.canary
+    story = app.incidents.timeline(incident.id)
+    told = all(e.facts.get("delivered") for e in story if e.kind is EntryKind.NOTIFIED)
+    ran = all(attempt.status.state is CommandState.SUCCEEDED for attempt in attempts)
+    alive = canary is not None and canary.ended_as_expected(reason) and told and ran
+    if alive:
+        app.note(incident.id, "beat", EntryKind.BEAT, f"the path is alive: {reason}")
+    return alive
 
 
 def _hand_over(
@@ -63,7 +101,8 @@ def _close(
     verdict = _verdict(reason, attempts)
 
     def conclude() -> Ending:
-        app.tell(_last_notice(incident, reason, attempts, app), "closed")
+        if reason in OVER:  # a canary is closed with what it failed of, which was told
+            app.tell(_last_notice(incident, reason, attempts, app), "closed")
         app.note(incident.id, "closed", EntryKind.CLOSED, f"closed: {reason}")
         app.incidents.close(incident.id)
         return Ending(incident.id, reason, verdict)
