@@ -514,3 +514,20 @@ def test_a_typed_healthy_value_wakes_though_the_list_was_read_long_ago() -> None
     world.now += timedelta(minutes=1)
     world.sees({"instance_id": WEB_1, "metric": "disk_used_percent", "value": 10})
     assert world.starter.woken == ["wait"]
+
+
+def test_what_a_state_says_is_remembered_though_the_list_does_not_show_its_incident() -> None:
+    def change(state: str) -> dict[str, Any]:
+        return {
+            "detail-type": "EC2 Instance State-change Notification", "source": "aws.ec2",
+            "id": state, "time": NOW.isoformat(), "detail": {"instance-id": WEB_1, "state": state},
+        }  # fmt: skip
+
+    world = World()
+    world.sees(delivery(cpu(40)))
+    triage(change("stopped"), replace(world.app))
+    assert told(world.sees(change("running"))) == [
+        ("stopped", Action.CLEARED, Reason.HEALTHY_SIGNAL)
+    ]
+    kinds = [entry.kind for entry in world.incidents.timeline(world.only().id)]
+    assert kinds[-1] is EntryKind.SIGNALLED
