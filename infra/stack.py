@@ -5,6 +5,7 @@ from pathlib import Path
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
+from infra.canary import CanaryFlight
 from infra.configuration import Deployment
 from infra.dashboard import Dashboard
 from infra.dead_letters import DeadLetters
@@ -94,6 +95,15 @@ class AutoRecoveryStack(Stack):
             dead_letters=dead_letters.queue,
             topic=raw_alarms.topic,
         )  # fmt: skip
+        if configuration.canary:
+            CanaryFlight(
+                self, "Canary",
+                canary=configuration.canary,
+                triage=triage.function,
+                responder=responder.function,
+                dead_letters=dead_letters.queue,
+                topic=raw_alarms.topic,
+            )  # fmt: skip
         Dashboard(
             self, "Overview",
             functions=ours,

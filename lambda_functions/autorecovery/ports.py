@@ -130,6 +130,9 @@ class IncidentLog(Protocol):
     def close(self, incident_id: str, why: Reason, at: datetime) -> bool:
         """Close the incident and release its claim; return whether it was open until now."""
 
+    def holder(self, rule_name: str, target_key: str) -> OpenIncident | None:
+        """Return the incident that holds the claim on this rule and target, if one does."""
+
     def open_incidents(self) -> Sequence[OpenIncident]:
         """Return every incident that is not closed; may lag behind by a second."""
 

@@ -107,7 +107,7 @@ def test_our_own_alarms_do_not_come_twice(synthesized: Synthesized) -> None:
     (pattern,) = (
         rule["EventPattern"]
         for rule in synthesized.properties("AWS::Events::Rule")
-        if rule["EventPattern"]["source"] == ["aws.cloudwatch"]
+        if rule.get("EventPattern", {}).get("source") == ["aws.cloudwatch"]
     )
     assert pattern["detail"] == {"alarmName": [{"anything-but": {"prefix": "AutoRecovery-"}}]}
     # It holds as long as CloudFormation names them, which it does after the stack.
@@ -118,7 +118,7 @@ def test_only_the_ends_of_our_own_commands_are_listened_to(synthesized: Synthesi
     (rule,) = (
         rule
         for rule in synthesized.properties("AWS::Events::Rule")
-        if rule["EventPattern"]["source"] == ["aws.ssm"]
+        if rule.get("EventPattern", {}).get("source") == ["aws.ssm"]
     )
     documents = [{"Ref": id} for id in synthesized.of_type("AWS::SSM::Document")]
     assert rule["EventPattern"]["detail"]["document-name"] == documents

@@ -112,9 +112,11 @@ def test_the_responder_knows_the_name_and_the_hash_of_every_document(
     variables = synthesized.template["Resources"]["IncidentResponder"]["Properties"]["Environment"]
     parts = variables["Variables"]["RECOVERY_DOCUMENTS"]["Fn::Join"][1]
     text = "".join(part if isinstance(part, str) else part["Ref"] for part in parts)
-    ((document, resource),) = synthesized.of_type("AWS::SSM::Document").items()
-    known = ResponseSettings._read_json(text)["restart_service"]
-    assert known["name"] == document
-    assert known["sha256"][:10] in document
-    assert resource["DeletionPolicy"] == "Retain"
-    assert "Name" not in resource["Properties"]
+    documents = synthesized.of_type("AWS::SSM::Document")
+    known = ResponseSettings._read_json(text)
+    assert sorted(known) == ["noop", "restart_service"]
+    assert sorted(each["name"] for each in known.values()) == sorted(documents)
+    assert all(each["sha256"][:10] in each["name"] for each in known.values())
+    for resource in documents.values():
+        assert resource["DeletionPolicy"] == "Retain"
+        assert "Name" not in resource["Properties"]

@@ -241,6 +241,19 @@ def test_open_incidents_are_those_not_closed(log: IncidentLog) -> None:
     }
 
 
+def test_a_claim_tells_who_holds_it_how_bad_and_whether_started(log: IncidentLog) -> None:
+    key = opened().key
+    assert log.holder(*key) is None
+    log.open(opened())
+    log.open(elsewhere("web-2"))
+    log.mark_started(opened().id)
+    held = log.holder(*key)
+    assert held is not None and held in log.open_incidents()
+    assert (held.incident_id, held.key, held.started) == (opened().id, key, True)
+    log.close(opened().id, Reason.RECOVERED, START)
+    assert log.holder(*key) is None
+
+
 def test_recent_incidents_come_newest_first_closed_ones_included(log: IncidentLog) -> None:
     for number in (3, 1, 4, 2, 5):
         log.open(elsewhere(f"web-{number}", number))
@@ -491,6 +504,7 @@ def test_an_orphan_that_somebody_else_freed_is_no_trouble() -> None:
     ("operation", "act"),
     [
         ("get_item", lambda log: log.get("inc-1")),
+        ("get_item", lambda log: log.holder("cpu", "host/web-1")),
         ("put_item", lambda log: log.record("inc-1", entry("a", 1))),
         ("update_item", lambda log: log.wait_for_wake("inc-1", "token")),
         ("update_item", lambda log: log.remember_sightings(breach(seen(1)), MINUTE, 5)),

@@ -74,6 +74,15 @@ MESSAGES = {
         "5:5: rules.cpu.autonomy: expected 'observe', 'ask' or 'auto'; found 'autp'; did"
         " you mean 'auto'?",
     ],
+    "canary_no_instance": [
+        "2:3: canary.target: expected something like 'i-0a1b2c3d4e5f67890'; found 'web-1'",
+    ],
+    "canary_too_often": [
+        "3:3: canary.every: expected whole minutes between 15m and 12h; found 5m",
+    ],
+    "canary_topic_of_people": [
+        "4:3: canary.topic: this is the topic of people; the canary needs one of its own",
+    ],
     "clear_above_upwards": [
         "4:5: rules.cpu.when: clear_above is for `direction: below`; say clear_below",
     ],
@@ -234,6 +243,9 @@ MESSAGES = {
     ],
     "tab": [
         "3:1: not YAML: found character '\\t' that cannot start any token",
+    ],
+    "rule_named_canary": [
+        "2:3: rules.canary: this name is kept for the rule of `canary`, which writes itself",
     ],
     "tag_missing": [
         "2:12: targets.tag: expected at least 1; found 0",
@@ -676,6 +688,23 @@ def test_the_environment_overrides_what_is_shipped(tmp_path: Path) -> None:
     assert metric_condition(changed.rules["cpu"]).metric == "cpu_percent"
     with pytest.raises(InvalidConfigurationError, match="no such script"):
         load_shipped(shipped, {"RECOVERY_SCRIPT_PATH": "evil.sh"}, SCRIPTS)
+
+
+@pytest.mark.parametrize("text", ["canary: {}", "canary: { target: none, topic: none }"])
+def test_a_canary_without_a_machine_flies_all_the_same_and_is_shipped(
+    text: str, tmp_path: Path
+) -> None:
+    configuration = read(text).configuration
+    assert configuration.canary is not None
+    assert (configuration.canary.target, configuration.canary.topic) == (None, None)
+    path = tmp_path / "shipped.json"
+    path.write_text(json.dumps(dump(configuration)))
+    assert load_shipped(path, {}) == configuration
+
+
+def test_a_canary_that_runs_needs_the_script_that_does_nothing() -> None:
+    with pytest.raises(InvalidConfigurationError, match="runs the script 'noop', which is not"):
+        loads("canary: { target: i-0a1b2c3d4e5f67890 }", "config.yaml", {}, {})
 
 
 def test_metrics_are_looked_for_where_they_live() -> None:

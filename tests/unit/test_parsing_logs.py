@@ -162,6 +162,16 @@ def test_a_healthy_line_of_a_concerned_target_is_built() -> None:
     assert counts(read(flat(40), stream=WEB_1, concerned={WEB_1})) == (1, 0, 0)
 
 
+@pytest.mark.parametrize("named", ["web-1", " web-1 ", "web-1\t"])
+def test_a_concerned_target_is_known_however_its_name_is_spaced(named: str) -> None:
+    assert counts(read(flat(40), flat(40, target=named), concerned={"web-1"})) == (2, 0, 0)
+
+
+@pytest.mark.parametrize("nobody", ["", "  ", None, 7, ["web-1"], "x" * 300])
+def test_a_healthy_value_of_nobody_is_refused_by_the_quick_look_too(nobody: object) -> None:
+    assert counts(read(flat(40, target=nobody), stream="fleet")) == (0, 0, 1)
+
+
 def test_nested_lines_are_read_where_the_source_says() -> None:
     healthy = {"host": {"id": "web-1"}, "what": {"name": "cpu", "value": 40}}
     sick = {"host": {"id": "web-1"}, "what": {"name": "cpu", "value": 97}}

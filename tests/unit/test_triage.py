@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -464,3 +464,70 @@ def test_the_answer_is_plain_json() -> None:
     assert json.loads(json.dumps(answer)) == answer
     assert list(answer) == ["signals", "rejected", "ignored", "incidents"]
     assert list(answer["incidents"][0]) == ["id", "rule", "target", "level", "action", "reason"]
+
+
+# What is known of open incidents
+
+
+def test_the_list_of_open_incidents_is_read_once_a_second_however_much_is_delivered() -> None:
+    world = World()
+    for number in range(5):
+        world.sees(delivery(cpu(40), first=number))
+    assert world.incidents.calls == ["open_incidents"]
+    world.now += timedelta(seconds=1)
+    world.sees(delivery(cpu(40)))
+    assert world.incidents.calls == ["open_incidents"] * 2
+
+
+def test_a_clock_that_was_set_back_makes_no_list_last() -> None:
+    world = World()
+    world.sees(delivery(cpu(40)))
+    world.now -= timedelta(hours=1)
+    world.sees(delivery(cpu(40, at=7200)))
+    assert world.incidents.calls == ["open_incidents"] * 2
+
+
+def test_an_alarm_asks_for_its_own_claim_alone() -> None:
+    world = World()
+    event = {"detail-type": "EC2 Instance State-change Notification", "source": "aws.ec2",
+             "id": "1", "time": NOW.isoformat(),
+             "detail": {"instance-id": WEB_1, "state": "running"}}  # fmt: skip
+    world.sees(event)
+    assert world.incidents.calls == ["holder"]
+
+
+def test_a_claim_opened_elsewhere_after_the_list_was_read_is_joined() -> None:
+    world = World()
+    world.sees(delivery(cpu(40)))
+    elsewhere = replace(world.app)
+    triage(delivery(disk(97, at=1)), elsewhere)
+    assert told(world.sees(delivery(disk(97), first=1))) == [
+        ("disk", Action.UPDATED, Reason.STILL_BREACHING)
+    ]
+
+
+def test_a_typed_healthy_value_wakes_though_the_list_was_read_long_ago() -> None:
+    world = World()
+    world.sees(delivery(cpu(40)))
+    triage(delivery(disk(97, at=1)), replace(world.app))
+    world.waits()
+    world.now += timedelta(minutes=1)
+    world.sees({"instance_id": WEB_1, "metric": "disk_used_percent", "value": 10})
+    assert world.starter.woken == ["wait"]
+
+
+def test_what_a_state_says_is_remembered_though_the_list_does_not_show_its_incident() -> None:
+    def change(state: str) -> dict[str, Any]:
+        return {
+            "detail-type": "EC2 Instance State-change Notification", "source": "aws.ec2",
+            "id": state, "time": NOW.isoformat(), "detail": {"instance-id": WEB_1, "state": state},
+        }  # fmt: skip
+
+    world = World()
+    world.sees(delivery(cpu(40)))
+    triage(change("stopped"), replace(world.app))
+    assert told(world.sees(change("running"))) == [
+        ("stopped", Action.CLEARED, Reason.HEALTHY_SIGNAL)
+    ]
+    kinds = [entry.kind for entry in world.incidents.timeline(world.only().id)]
+    assert kinds[-1] is EntryKind.SIGNALLED

@@ -9,7 +9,7 @@ from autorecovery.adapters.aws.commands import SsmCommandRunner
 from autorecovery.adapters.aws.controls import DynamoDbControls
 from autorecovery.adapters.aws.incident_log import DynamoDbIncidentLog
 from autorecovery.adapters.aws.metrics import CloudWatchReader
-from autorecovery.adapters.aws.notices import SnsNoticeboard
+from autorecovery.adapters.aws.notices import CanaryAside, SnsNoticeboard
 from autorecovery.adapters.aws.rungs import ScriptsAndActions
 from autorecovery.adapters.aws.targets import Ec2Directory
 from autorecovery.bootstrap.shared import configuration, scripts, utc_now
@@ -17,6 +17,7 @@ from autorecovery.errors import ConfigurationError
 from autorecovery.models.incident import Entry
 from autorecovery.notices.text import Wording, sns_message, subject_line
 from autorecovery.observability import logger, report_entry
+from autorecovery.ports import Noticeboard
 from autorecovery.response.stage import Response
 from autorecovery.settings import ResponseSettings, environment, is_dry_run
 
@@ -45,7 +46,7 @@ def response() -> Response:
         raise ConfigurationError("AUTORECOVERY_DRY_RUN is set: no response runs for real")
     settings = ResponseSettings.from_environment(environment())
     targets = configuration().targets
-    dynamodb, words = clients.dynamodb(), Wording.of(configuration())
+    dynamodb = clients.dynamodb()
     return Response(
         configuration=configuration(),
         incidents=_ReportedIncidents(dynamodb, settings.table_name),
@@ -66,12 +67,7 @@ def response() -> Response:
         controls=DynamoDbControls(dynamodb, settings.table_name),
         budget=DynamoDbControls(dynamodb, settings.table_name),
         metrics=CloudWatchReader(clients.cloudwatch(), clients.logs(), utc_now),
-        noticeboard=SnsNoticeboard(
-            clients.sns(),
-            settings.sns_topic_arn,
-            lambda notice: subject_line(notice, words),
-            lambda notice: sns_message(notice, words),
-        ),
+        noticeboard=_noticeboard(settings.sns_topic_arn),
         clock=utc_now,
     )
 
@@ -84,4 +80,20 @@ def _actuator() -> Ec2Actuator:
         AwsClients(cache(clients.ec2_once), cache(clients.autoscaling_once)),
         (targets.tag_key, targets.tag_value),
         utc_now,
+    )
+
+
+def _noticeboard(people: str) -> Noticeboard:
+    canary = configuration().canary
+    aside = _topic(canary.topic) if canary and canary.topic else None
+    return CanaryAside(_topic(people), aside)
+
+
+def _topic(arn: str) -> SnsNoticeboard:
+    words = Wording.of(configuration())
+    return SnsNoticeboard(
+        clients.sns(),
+        arn,
+        lambda notice: subject_line(notice, words),
+        lambda notice: sns_message(notice, words),
     )

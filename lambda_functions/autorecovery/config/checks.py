@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from autorecovery.config.problems import Marks, Place, Problem, problem_at, suggest
 from autorecovery.config.schema import Configuration
 from autorecovery.models.actions import ASK_HUMAN, WITHOUT_SCRIPT, InstanceAction
+from autorecovery.models.canary import CANARY, LONGEST, SCRIPT, SHORTEST
 from autorecovery.models.durations import write_duration
 from autorecovery.models.reason import Level
 from autorecovery.models.rule import (
@@ -41,6 +42,7 @@ def impossibilities(
         *_functions(configuration),
         *_reminders(configuration),
         *_twins(configuration.rules),
+        *_canary(configuration, scripts),
         *(
             (("rules", name, *place), message)
             for name, rule in configuration.rules.items()
@@ -61,6 +63,25 @@ def _reminders(configuration: Configuration) -> Found:
     for index, wait in enumerate(configuration.notify.reminders):
         if not wait:
             yield ("notify", "reminders", index), "expected a wait such as 15m; found none at all"
+
+
+def _canary(configuration: Configuration, scripts: "Mapping[str, Script] | None") -> Found:
+    if CANARY in configuration.rules:
+        message = "this name is kept for the rule of `canary`, which writes itself"
+        yield ("rules", CANARY), message
+    canary = configuration.canary
+    if canary is None:
+        return
+    if not SHORTEST <= canary.every <= LONGEST or canary.every % timedelta(minutes=1):
+        message = (
+            f"expected whole minutes between {write_duration(SHORTEST)} and"
+            f" {write_duration(LONGEST)}; found {write_duration(canary.every)}"
+        )
+        yield ("canary", "every"), message
+    if canary.topic and canary.topic == configuration.notify.topic_arn:
+        yield ("canary", "topic"), "this is the topic of people; the canary needs one of its own"
+    if canary.target and scripts is not None and SCRIPT not in scripts:
+        yield ("canary", "target"), f"the canary runs the script {SCRIPT!r}, which is not there"
 
 
 def _twins(rules: Mapping[str, Rule]) -> Found:

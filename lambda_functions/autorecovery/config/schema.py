@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from autorecovery.models.canary import Canary
 from autorecovery.models.limits import (
     Correlation,
     Demoting,
@@ -158,6 +159,9 @@ class Configuration(Schema):
     notify: Notify = Field(default_factory=Notify)
     limits: Limits = Field(default_factory=Limits)
     maintenance: tuple[MaintenanceWindow, ...] = ()
+    canary: Canary | None = Field(
+        None, description="A synthetic incident on a schedule, and an alarm on its absence."
+    )
     functions: LambdaSettings = Field(default_factory=LambdaSettings, alias="lambda")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -116,6 +116,8 @@ class EntryKind(StrEnum):
     REMINDED = "reminded"
     DEMOTED = "demoted"
     CLOSED = "closed"
+    BEAT = "CanaryBeat"
+    """A synthetic incident went all the way; counted like all others, and watched by an alarm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from autorecovery.models.canary import CANARY
 from autorecovery.models.fleet import FleetAllowance, Lease
 from autorecovery.models.incident import Decision, Incident, attempt_token
 from autorecovery.models.reason import Reason
@@ -12,6 +13,9 @@ from autorecovery.response.stage import Response
 
 SLACK = timedelta(minutes=30)
 """Beyond all that an attempt may take, before a lease that nobody gave back is gone by itself."""
+
+OF_THE_CANARY = FleetAllowance(at_once=1, starts=1000, window=timedelta(hours=1))
+"""Its script does nothing and takes nothing from the fleet's budget: it has a book of its own."""
 
 
 FIRST_TURN = timedelta(seconds=10)
@@ -39,7 +43,9 @@ def reserve(
         return decision
 
     def take() -> Decision:
-        lease, allowed = lease_for(incident, rung, number, app), allowance(decision.fleet, app)
+        lease = lease_for(incident, rung, number, app)
+        ours = incident.rule_name == CANARY
+        allowed = OF_THE_CANARY if ours else allowance(decision.fleet, app)
         refusal = app.budget.reserve(decision.group, lease, allowed, app.clock())
         return replace(decision, acts=False, reason=refusal) if refusal else decision
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autorecovery.errors import ReadError
+from autorecovery.models.canary import CANARY
 from autorecovery.models.controls import Approval, Order
 from autorecovery.models.history import Case
 from autorecovery.models.incident import (
@@ -19,7 +20,7 @@ from autorecovery.models.reason import Reason
 from autorecovery.models.rule import Rung
 from autorecovery.ports import Presence, Workflow
 from autorecovery.response.budget import allowance, lease_for
-from autorecovery.response.gates import Facts, decide
+from autorecovery.response.gates import Facts, decide, of_the_canary
 from autorecovery.response.stage import Response
 
 CLOCKS_DIFFER = timedelta(hours=1)
@@ -90,7 +91,7 @@ def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Fa
     presence = _presence(incident, app)
     cases = _cases(incident, now, app)
     refusal, free_at = _fleet_refusal(incident, rung, footing.number, presence, app)
-    return Facts(
+    facts = Facts(
         now=now,
         incident=incident,
         rung=rung,
@@ -117,6 +118,7 @@ def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Fa
         limits=limits,
         cooldown=_cooldown(incident, app),
     )
+    return of_the_canary(facts) if incident.rule_name == CANARY else facts
 
 
 def _approval(incident: Incident, footing: Footing, app: Response) -> Approval | None:
@@ -159,7 +161,8 @@ def _attempts_of_others(
     recent = app.attempts.recent_on(incident.target, now - max(_cooldown(incident, app), *windows))
     climb = range(footing.first, footing.number + 1)
     own = {attempt_token(incident.id, number) for number in climb}
-    return tuple(attempt for attempt in recent if attempt.token not in own)
+    # A canary did nothing to its machine: nobody need wait for that, or count it.
+    return tuple(a for a in recent if a.token not in own and a.rule_name != CANARY)
 
 
 def _cases(incident: Incident, now: datetime, app: Response) -> list[Case]:

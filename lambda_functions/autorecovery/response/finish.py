@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from functools import partial
 
-from autorecovery.models.incident import Climb, Ending, EntryKind, Incident
+from autorecovery.models.incident import Climb, CommandState, Ending, EntryKind, Incident
 from autorecovery.models.notice import Notice
 from autorecovery.models.reason import IncidentState, Reason, Verdict
 from autorecovery.notices import compose
@@ -64,18 +64,43 @@ def tell_recovery(
 
 def close(incident: Incident, climb: Climb, flow: Workflow, app: Response) -> Ending:
     """Tell people that it is over, unless they know, and release the claim on rule and target."""
+    ending = _conclude(incident, climb, flow, app)
+    _make_known(incident, climb, flow, app)
+    return ending
 
+
+def end_canary(incident: Incident, climb: Climb, flow: Workflow, app: Response) -> Ending:
+    """Close the canary however it ended, or the next could not begin; beat if all went well."""
+    if not climb.is_end:
+        flow.step(HANDED_OVER, partial(_tell, incident, climb, HANDED_OVER, app), datetime)
+    ending = _conclude(incident, climb, flow, app)
+    flow.step("beat", lambda: _beat(incident, climb, app), bool)
+    return ending
+
+
+def _beat(incident: Incident, climb: Climb, app: Response) -> bool:
+    """Beat where the canary went all the way: decided, run, proved by data, and told."""
+    canary = app.configuration.canary
+    story = app.incidents.timeline(incident.id)
+    told = all(e.facts.get("delivered") for e in story if e.kind is EntryKind.NOTIFIED)
+    ran = all(attempt.status.state is CommandState.SUCCEEDED for attempt in climb.attempts)
+    alive = canary is not None and canary.ended_as_expected(climb.reason) and told and ran
+    if alive:
+        app.note(incident.id, "beat", EntryKind.BEAT, f"the path is alive: {climb.reason}")
+    return alive
+
+
+def _conclude(incident: Incident, climb: Climb, flow: Workflow, app: Response) -> Ending:
     def conclude() -> Ending:
-        if not _is_good_news_again(incident, climb, app):
+        # A canary is closed with what it failed of, which was told.
+        if climb.is_end and not _is_good_news_again(incident, climb, app):
             app.tell(_last_notice(incident, climb, app), "closed")
         app.note(incident.id, "closed", EntryKind.CLOSED, f"closed: {climb.reason}")
         app.incidents.close(incident.id, climb.reason, app.clock())
         app.storms.end_perhaps(incident)
         return Ending(incident.id, climb.reason, _verdict(climb))
 
-    ending = flow.step("close", conclude, Ending)
-    _make_known(incident, climb, flow, app)
-    return ending
+    return flow.step("close", conclude, Ending)
 
 
 def _make_known(incident: Incident, climb: Climb, flow: Workflow, app: Response) -> None:

@@ -4,11 +4,12 @@ To add one: a Reason, a function here, its line in GATES, a row in the test's ta
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autorecovery.config import Limits
 from autorecovery.models.actions import ASK_HUMAN, is_action
+from autorecovery.models.canary import BOOK
 from autorecovery.models.controls import Approval, Demotion, Halt
 from autorecovery.models.durations import write_duration
 from autorecovery.models.incident import Attempt, Decision, GateResult, Incident
@@ -67,6 +68,20 @@ def decide(facts: Facts) -> Decision:
     presence = facts.presence or Presence(exists=False, opted_in=False)
     acts = reason is Reason.ALL_GATES_OPEN
     return Decision(acts, reason, results, presence.group, presence.fleet)
+
+
+def of_the_canary(facts: Facts) -> Facts:
+    """Return the facts as the canary sees them: its own regularity must not hold it.
+
+    Halt, maintenance, opt-in, staleness and reach hold it as they hold all others. It comes by the
+    clock, is never sick, and does nothing: so it does not flap, is no fellow of anybody, heals of
+    nothing, and has a budget of its own.
+    """
+    presence = facts.presence and replace(facts.presence, group=BOOK)
+    return replace(
+        facts, presence=presence, healthy_again=False, others=(), openings=(), fellows=(),
+        demotion=None, fleet_refusal=None,
+    )  # fmt: skip
 
 
 def still_open(facts: Facts) -> GateResult:

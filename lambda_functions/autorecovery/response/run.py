@@ -8,6 +8,7 @@ resumes, so only what happens inside steps may look at the clock, a store or the
 from dataclasses import replace
 
 from autorecovery.models.actions import ASK_HUMAN
+from autorecovery.models.canary import CANARY
 from autorecovery.models.controls import Order
 from autorecovery.models.incident import Attempt, Climb, CommandState, Decision, Ending, Incident
 from autorecovery.models.reason import Reason, Verdict
@@ -20,7 +21,7 @@ from autorecovery.response.ask import ask
 from autorecovery.response.budget import give_back, pause_for_turn, reserve
 from autorecovery.response.choose import Footing, choose
 from autorecovery.response.echo import is_echo
-from autorecovery.response.finish import close, hand_over, tell_recovery
+from autorecovery.response.finish import close, end_canary, hand_over, tell_recovery
 from autorecovery.response.recover import recover
 from autorecovery.response.settle import relapse
 from autorecovery.response.stage import Response
@@ -36,6 +37,8 @@ def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
     climb, order = _by_itself(incident, flow, app)
     climbs, followed = 1, 1 if order else 0
     climb = _settled(incident, climb, climbs, flow, app)
+    if incident.rule_name == CANARY:
+        return end_canary(incident, climb, flow, app)
     while not climb.is_end:
         look = hand_over(incident, climb, climbs, followed, flow, app)
         if look.order is None:

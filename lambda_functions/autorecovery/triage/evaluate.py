@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from autorecovery.config import Configuration
+from autorecovery.models.canary import CANARY
 from autorecovery.models.incident import Breach, Sighting
 from autorecovery.models.reason import Level
 from autorecovery.models.rule import (
@@ -58,6 +59,8 @@ def _assess_line(signal: Signal, configuration: Configuration, found: Assessment
 
 
 def _assess_state(signal: Signal, configuration: Configuration, found: Assessment) -> None:
+    if signal.state == CANARY:
+        return _assess_canary(signal, configuration, found)
     for rule in configuration.rules.values():
         if not isinstance(rule.when, StateCondition):
             continue
@@ -65,6 +68,13 @@ def _assess_state(signal: Signal, configuration: Configuration, found: Assessmen
             found.breaches.append(_breach(rule, rule.when.level, signal))
         elif signal.state == RUNNING and rule.when.is_about_running:
             found.recoveries.append((rule.name, signal))
+
+
+def _assess_canary(signal: Signal, configuration: Configuration, found: Assessment) -> None:
+    """Break the canary's own rule; the configuration says on which machine, not the event."""
+    canary = configuration.canary
+    if canary and signal.target.name == (canary.target or CANARY):
+        found.breaches.append(_breach(canary.rule, Level.CRITICAL, signal))
 
 
 def _assess_alarm(signal: Signal, configuration: Configuration, found: Assessment) -> None:

@@ -23,6 +23,7 @@ from autorecovery.ports import (
 from autorecovery.triage.admit import hold_reason
 from autorecovery.triage.correlate import correlate, needed_sightings, sustained_level
 from autorecovery.triage.evaluate import assess
+from autorecovery.triage.known import Holders, OpenClaims
 from autorecovery.triage.outcome import Outcome, Touched
 from autorecovery.triage.parsing import Findings, Watch, excerpt, fingerprint, parse
 
@@ -50,6 +51,11 @@ class Triage:
         config = self.configuration
         return Watch.compile(config.rules.values(), config.sources.logs)
 
+    @cached_property
+    def open_claims(self) -> OpenClaims:
+        """What is open, as this container knows it."""
+        return OpenClaims(self.incidents, self.clock)
+
 
 def triage(event: object, app: Triage) -> Outcome:
     """Return what one delivery meant; every incident it concerns has, or now gets, a response.
@@ -57,8 +63,8 @@ def triage(event: object, app: Triage) -> Outcome:
     One incident's trouble does not keep the others waiting; what failed is in `failures`, and the
     delivery should then be made again: claims make that harmless.
     """
-    known = _OpenIncidents(app.incidents)
-    findings = parse(event, app.watch, app.clock(), known.target_names)
+    known = Holders(app.incidents, app.open_claims)
+    findings = parse(event, app.watch, app.clock(), app.open_claims.target_names)
     assessment = assess(findings.signals, app.configuration)
     candidates = correlate([*assessment.breaches, *_strangers(findings, app.clock())])
     outcome = Outcome(
@@ -86,28 +92,9 @@ def _attempt(act: Callable[[], Touched | None], outcome: Outcome) -> None:
         outcome.incidents.append(touched)
 
 
-class _OpenIncidents:
-    """The open incidents, read at most once a delivery, and only if something asks."""
-
-    def __init__(self, incidents: IncidentLog) -> None:
-        self._incidents = incidents
-
-    @cached_property
-    def _by_key(self) -> dict[tuple[str, str], OpenIncident]:
-        return {incident.key: incident for incident in self._incidents.open_incidents()}
-
-    def target_names(self) -> Sequence[str]:
-        """Return the names of all targets that have an open incident."""
-        return [key.partition("/")[2] for _, key in self._by_key]
-
-    def get(self, key: tuple[str, str]) -> OpenIncident | None:
-        """Return the open incident of this rule and target."""
-        return self._by_key.get(key)
-
-
-def _admit(breach: Breach, known: _OpenIncidents, app: Triage) -> Touched | None:
+def _admit(breach: Breach, known: Holders, app: Triage) -> Touched | None:
     """Return the incident that this breach opened or joined; None while it is not yet sustained."""
-    if holder := known.get(breach.key):
+    if holder := known.of(breach.key):
         return _join(breach, holder, app)
     sustained = _sustained(breach, app)
     if sustained is None:
@@ -116,6 +103,7 @@ def _admit(breach: Breach, known: _OpenIncidents, app: Triage) -> Touched | None
     claim = app.incidents.open(candidate)
     if not claim.won:
         return _join_claimed(sustained, claim, app)
+    app.open_claims.add(candidate.key)
     app.incidents.record(candidate.id, _opening(candidate))
     _start(candidate.id, app)
     if candidate.held_for is not None:
@@ -195,9 +183,9 @@ def _join(breach: Breach, holder: OpenIncident, app: Triage) -> Touched:
     )
 
 
-def _clear(rule_name: str, signal: Signal, known: _OpenIncidents, app: Triage) -> Touched | None:
+def _clear(rule_name: str, signal: Signal, known: Holders, app: Triage) -> Touched | None:
     """Pass a healthy signal on to the response of the incident it concerns, which alone closes."""
-    holder = known.get((rule_name, signal.target.key))
+    holder = known.to_clear((rule_name, signal.target.key), signal.kind)
     if holder is None:
         return None
     if signal.kind is not SignalKind.METRIC:

@@ -132,16 +132,18 @@ class DynamoDbIncidentLog:
         ended = {"TableName": self._table, "Item": _case_item(incident, why, at)}
         return self._transact([{"Update": closing}, {"Delete": releasing}, {"Put": ended}])
 
+    def holder(self, rule_name: str, target_key: str) -> OpenIncident | None:
+        """See IncidentLog.holder."""
+        claim = self._get(_claim_key((rule_name, target_key)))
+        return _in_short(claim) if claim else None
+
     def open_incidents(self) -> Sequence[OpenIncident]:
         """See IncidentLog.open_incidents."""
         return [
-            OpenIncident(
-                item["incident_id"]["S"], item["rule_name"]["S"], item["target_key"]["S"],
-                Level(item["level"]["S"]), item["started"]["BOOL"],
-            )
+            _in_short(claim)
             for shard in range(SHARDS)
-            for item in self._query(pk=f"claims#{shard}")
-        ]  # fmt: skip
+            for claim in self._query(pk=f"claims#{shard}")
+        ]
 
     def recent(self, limit: int) -> Sequence[Incident]:
         """See IncidentLog.recent."""
@@ -453,6 +455,13 @@ def _cancellations(error: ClientError) -> list[str]:
     """Return why each write of a transaction was refused."""
     answer: Item = {**error.response}
     return [str(reason.get("Code")) for reason in answer.get("CancellationReasons", [])]
+
+
+def _in_short(claim: Item) -> OpenIncident:
+    return OpenIncident(
+        claim["incident_id"]["S"], claim["rule_name"]["S"], claim["target_key"]["S"],
+        Level(claim["level"]["S"]), claim["started"]["BOOL"],
+    )  # fmt: skip
 
 
 def _key_of(head: Item) -> tuple[str, str]:

@@ -7,7 +7,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from autorecovery.adapters.aws.errors import code_of
 from autorecovery.errors import NoticeError
+from autorecovery.models.canary import CANARY
 from autorecovery.models.notice import Notice
+from autorecovery.ports import Noticeboard
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -48,3 +50,18 @@ class SnsNoticeboard:
             raise NoticeError(f"SNS: {code_of(error)}") from error
         except BotoCoreError as error:
             raise NoticeError(f"SNS: {error}") from error
+
+
+class CanaryAside:
+    """Noticeboard that keeps the canary's notices from people: they go to its own board, if any."""
+
+    def __init__(self, people: Noticeboard, canary: Noticeboard | None) -> None:
+        self._people = people
+        self._canary = canary
+
+    def post(self, notice: Notice) -> None:
+        """See Noticeboard.post."""
+        if notice.rule_name != CANARY:
+            self._people.post(notice)
+        elif self._canary is not None:
+            self._canary.post(notice)

@@ -80,20 +80,24 @@ class SqliteIncidentLog:
                 )
         return closed > 0
 
+    def holder(self, rule_name: str, target_key: str) -> OpenIncident | None:
+        """See IncidentLog.holder."""
+        with self._database.transaction() as rows:
+            row = _row(
+                rows,
+                f"SELECT {_IN_SHORT} FROM incidents"
+                " WHERE rule_name = ? AND target_key = ? AND state <> 'closed'",
+                rule_name, target_key,
+            )  # fmt: skip
+        return _in_short(row) if row else None
+
     def open_incidents(self) -> Sequence[OpenIncident]:
         """See IncidentLog.open_incidents."""
         with self._database.transaction() as rows:
-            found = rows.execute("SELECT * FROM incidents WHERE state <> 'closed'").fetchall()
-        return [
-            OpenIncident(
-                row["id"],
-                row["rule_name"],
-                row["target_key"],
-                Level(row["level"]),
-                bool(row["started"]),
-            )
-            for row in found
-        ]
+            found = rows.execute(
+                f"SELECT {_IN_SHORT} FROM incidents WHERE state <> 'closed'"
+            ).fetchall()
+        return [_in_short(row) for row in found]
 
     def recent(self, limit: int) -> Sequence[Incident]:
         """See IncidentLog.recent."""
@@ -192,6 +196,15 @@ class SqliteIncidentLog:
 def _row(rows: sqlite3.Connection, statement: str, *values: object) -> sqlite3.Row | None:
     row: sqlite3.Row | None = rows.execute(statement, values).fetchone()
     return row
+
+
+_IN_SHORT = "id, rule_name, target_key, level, started"
+
+
+def _in_short(row: sqlite3.Row) -> OpenIncident:
+    return OpenIncident(
+        row["id"], row["rule_name"], row["target_key"], Level(row["level"]), bool(row["started"])
+    )
 
 
 def _incident(row: sqlite3.Row) -> Incident:

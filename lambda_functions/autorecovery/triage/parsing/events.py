@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from autorecovery.config import Fields
+from autorecovery.models.canary import CANARY, CANARY_EVENT
 from autorecovery.models.signal import (
+    INSTANCE_ID,
     TYPED,
     EventOrigin,
     Signal,
@@ -39,6 +41,8 @@ def read_event(event: Mapping[str, Any], parser: Parser) -> None:
         _read_instance(event, detail, detail.get("state"), at, findings)
     elif kind == "EC2 Spot Instance Interruption Warning":
         _read_instance(event, detail, "spot-interruption", at, findings)
+    elif kind == CANARY_EVENT:
+        findings.signals.append(_state_signal(event, _canary_of(event, detail), CANARY, at))
     elif kind == "AWS Health Event":
         _read_health(event, detail, at, findings)
     else:
@@ -97,6 +101,13 @@ def _read_instance(
         return
     target = Target.named(bounded(name), *_whose(event))
     findings.signals.append(_state_signal(event, target, str(state), at))
+
+
+def _canary_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> Target:
+    name, whose = detail.get("target"), _whose(event)
+    if isinstance(name, str) and INSTANCE_ID.fullmatch(name):
+        return Target(TargetKind.INSTANCE, name, *whose)
+    return Target(TargetKind.RESOURCE, CANARY, *whose)
 
 
 def _read_health(

@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import reduce
 from math import inf
 from operator import getitem, itemgetter
@@ -25,7 +25,13 @@ from autorecovery.models.signal import (
     Target,
     TargetKind,
 )
-from autorecovery.records import UnreadableRecordError, load_json, measurements, target_of
+from autorecovery.records import (
+    LONGEST_NAME,
+    UnreadableRecordError,
+    load_json,
+    measurements,
+    target_of,
+)
 from autorecovery.triage.parsing.findings import Parser, bounded, excerpt, fingerprint
 from autorecovery.triage.parsing.moments import moment_of
 
@@ -112,19 +118,19 @@ class _Reader:
         # What the quick look may count without a closer one; the closer look adds to both.
         self._quiet = dict(self._watch.quiet)
         self._calm: set[str] = set()
-        self._concerned: frozenset[str] = frozenset()
+        self._concerned: Collection[str] = ()
 
     def read(self, events: list[Any]) -> None:
         """Read every line; the quick look answers for nearly all of them."""
         if not events:
             return
-        self._concerned = frozenset(self._parser.concerned())
+        self._concerned = self._parser.concerned()
         matchers = [rule.matches for rule in self._watch.line_rules]
         name_of, metric_of, value_of = map(
             _getter, (self._fields.target, self._fields.metric, self._fields.value)
         )
         all_calm = self._instance is not None and self._instance not in self._concerned
-        loads, quiet_of, calm = orjson.loads, self._quiet, self._calm
+        loads, quiet_of, calm, is_calm = orjson.loads, self._quiet, self._calm, self._is_calm
         quiet = 0
         for event in events:
             try:
@@ -136,7 +142,7 @@ class _Reader:
                 if (
                     low < value < high
                     and (value.__class__ is float or value.__class__ is int)
-                    and (all_calm or name_of(record) in calm)
+                    and (all_calm or (name := name_of(record)) in calm or is_calm(name))
                 ):
                     for matches in matchers:
                         if matches(message, record):
@@ -148,6 +154,15 @@ class _Reader:
                 pass  # not the common line: the closer look says what it is
             self._look_closer(event)
         self._findings.quiet += quiet
+
+    def _is_calm(self, name: object) -> bool:
+        """Return whether this names a target without an open incident, and remember it if so."""
+        if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_NAME:
+            return False
+        if self._instance is not None or name.strip() in self._concerned:
+            return False
+        self._calm.add(name)
+        return True
 
     def _look_closer(self, event: Any) -> None:
         message = event.get("message") if isinstance(event, dict) else None
