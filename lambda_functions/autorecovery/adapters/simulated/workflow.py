@@ -10,6 +10,7 @@ from typing import TypeVar
 from autorecovery.adapters.simulated.clock import VirtualClock
 from autorecovery.errors import StepInterruptedError, StoreError
 from autorecovery.models.wire import decode, encode
+from autorecovery.ports import Clock
 
 T = TypeVar("T")
 
@@ -49,6 +50,11 @@ class Execution:
     journal: list[_Operation] = field(default_factory=list)
     tokens: dict[str, _Operation] = field(default_factory=dict)
 
+    @property
+    def due(self) -> datetime | None:
+        """Return when the wait is over that a suspended run is in, unless it is woken before."""
+        return self.journal[-1].until if self.journal else None
+
     def wake(self, token: str) -> bool:
         """Wake the wait of this token; return whether it was still waiting."""
         operation = self.tokens.pop(token, None)
@@ -67,7 +73,7 @@ class SimulatedWorkflow:
     """Workflow over one life of an execution."""
 
     def __init__(
-        self, execution: Execution, clock: VirtualClock, name: str, crash: Crash = never
+        self, execution: Execution, clock: Clock, name: str, crash: Crash = never
     ) -> None:
         self._execution = execution
         self._clock = clock
