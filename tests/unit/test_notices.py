@@ -209,6 +209,9 @@ NOTICES: dict[str, Notice] = {
         "no data",
         LATER,
     ),
+    "recovered_unknown": compose.recovered(
+        incident(rule()), attempt(CommandState.UNKNOWN), PROOF, LATER
+    ),
     "reminder": compose.reminder(incident(rule()), "14 datapoints, 97", LATER),
     "healthy_by_itself": compose.healthy_by_itself(incident(rule()), PROOF, LATER),
     "closed_by_person": compose.closed_by_person(incident(rule()), LATER),

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from autorecovery.errors import CommandNotStartedError, CommandUncertainError
+from autorecovery.models.controls import Halt
 from autorecovery.models.incident import CommandState, CommandStatus
 from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import IncidentState, Level, Reason, Verdict
@@ -141,6 +142,17 @@ def test_what_an_earlier_life_sent_is_found_verified_and_closed() -> None:
     ending = world.respond()
     assert ending is not None
     assert (ending.reason, ending.verdict) == (Reason.RECOVERED, Verdict.VERIFIED)
+    assert len(world.runner.tries) == 1
+
+
+def test_what_an_earlier_life_sent_is_looked_after_whatever_the_gates_say_by_now() -> None:
+    world = _never_cured()
+    world.respond(lasting=timedelta(seconds=2))
+    world.forget()
+    world.controls.set_halt(Halt("Kim", "just in case", world.clock()))
+    world.respond(lasting=LONG)
+    assert "ended 1" in {entry.key for entry in world.story}
+    assert str(Reason.RESPONSE_LOST) in world.board.posted[1].headline
     assert len(world.runner.tries) == 1
 
 

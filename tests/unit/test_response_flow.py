@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.errors import (
     CommandNotStartedError,
@@ -13,6 +14,7 @@ from autorecovery.errors import (
     ReadError,
     StoreError,
 )
+from autorecovery.models.fleet import FleetAllowance, Lease
 from autorecovery.models.incident import (
     Attempt,
     CommandState,
@@ -25,6 +27,7 @@ from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Autonomy, IncidentState, Level, Reason, Verdict
 from autorecovery.models.signal import EventOrigin, LogOrigin, SignalKind, Target
 from autorecovery.ports import LogLine, Presence
+from autorecovery.response.finish import TELL_AGAIN
 from autorecovery.response.recover import POLLS, SEND_TRIES, pause_between_polls
 from tests.fakes import FixedDirectory, ListedNotices, MeasuredWorld, ScriptedRunner
 from tests.response_world import (
@@ -247,14 +250,16 @@ def test_a_lost_answer_that_is_never_found_goes_to_a_human_if_sick() -> None:
     assert str(Reason.MAY_STILL_BE_RUNNING) in world.board.posted[1].headline
 
 
-def test_an_unknown_script_is_judged_only_after_it_could_no_longer_start() -> None:
+def test_an_unknown_script_is_judged_only_after_it_could_no_longer_run() -> None:
     world = World(incident(rule(RESTART)), cures=())
     world.reader.value_at = lambda moment: WELL if world.runner.tries else SICK
     world.runner.errors = [CommandUncertainError("read timeout")]
     world.respond()
     attempt = _attempt(world)
     assert attempt.status.ended_at is not None
-    assert attempt.status.ended_at >= attempt.not_after
+    assert attempt.status.ended_at >= attempt.not_after + attempt.time_limit
+    lease = world.controls.ledger("").leases
+    assert [each.token for each in lease] == []
 
 
 def test_the_search_for_a_lost_command_survives_a_store_that_cannot_be_read() -> None:
@@ -481,8 +486,56 @@ def test_when_nobody_can_be_told_the_recovery_goes_on_and_the_timeline_says_so()
     assert ending is not None
     assert ending.reason is Reason.RECOVERED
     untold = [entry for entry in world.story if entry.kind is EntryKind.NOTIFIED]
-    assert [entry.facts["delivered"] for entry in untold] == [False, False]
+    assert [entry.facts["delivered"] for entry in untold] == [False] * (2 + len(TELL_AGAIN))
     assert untold[0].text == "nobody could be told: the board is down"
+
+
+def test_what_nobody_heard_of_is_told_again_after_it_is_over() -> None:
+    world = World(incident(rule(RESTART)))
+    world.board.is_down = True
+    world.later(timedelta(minutes=10), lambda: setattr(world.board, "is_down", False))
+    world.respond()
+    assert world.told == [NoticeKind.RECOVERED]
+    assert world.present.is_closed
+
+
+def test_a_hand_over_that_was_foretold_to_nobody_is_told() -> None:
+    world = World(incident(rule(RESTART, autonomy=Autonomy.OBSERVE)))
+    world.board = FailingOnce()
+    world.respond(lasting=timedelta(minutes=1))
+    assert world.told == [NoticeKind.HANDED_OVER]
+
+
+class FailingOnce(ListedNotices):
+    """A board that does not take its first notice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_down = True
+
+    def post(self, notice: Notice) -> None:
+        try:
+            super().post(notice)
+        finally:
+            self.is_down = False
+
+
+def test_a_decision_that_a_store_kept_waiting_is_not_acted_on() -> None:
+    world = World(incident(rule(RESTART)))
+    troubles = [StoreError("throttled", retryable=True) for _ in range(14)]
+
+    class Gone(SqliteControls):
+        def reserve(
+            self, group: str, lease: Lease, allowed: FleetAllowance, now: datetime
+        ) -> Reason | None:
+            if troubles:
+                raise troubles.pop()
+            return super().reserve(group, lease, allowed, now)
+
+    world.controls = Gone(world.database)
+    world.respond(lasting=HOUR)
+    assert world.runner.tries == []
+    assert str(Reason.COULD_NOT_START) in world.board.posted[1].headline
 
 
 def test_a_store_that_is_gone_for_a_while_delays_and_repeats_nothing() -> None:

@@ -155,6 +155,8 @@ class Decision:
     """Whose budget it takes from."""
     fleet: int = 1
     """How many machines that budget is for."""
+    at: datetime | None = None
+    """When it was made: soon after, it no longer counts."""
 
     @property
     def asks(self) -> bool:

@@ -42,11 +42,16 @@ def asking(incident: Incident, rung: Rung, until: datetime, now: datetime) -> No
 def recovered(incident: Incident, attempt: Attempt, proof: str, now: datetime) -> Notice:
     """Return the good news, and what it rests on."""
     took = write_duration(now - incident.opened_at)
-    headline = f"{_name(incident)}: healthy again, {attempt.script} helped"
+    if attempt.status.state is CommandState.UNKNOWN:
+        headline = f"{_name(incident)}: healthy again; whether {attempt.script} ran is unknown"
+        measured = "measured when it could no longer be running"
+    else:
+        headline = f"{_name(incident)}: healthy again, {attempt.script} helped"
+        measured = "measured after the script ended"
     lines = (
         _where(incident),
         f"{_done(attempt)}.",
-        f"Verified on fresh data, measured after the script ended: {proof}.",
+        f"Verified on fresh data, {measured}: {proof}.",
         f"From opened to verified it took {took}. Nothing to do for you.",
     )
     return _notice(incident, NoticeKind.RECOVERED, Level.INFO, headline, lines, now)

@@ -1,7 +1,8 @@
 """Whether to run a rung: facts are gathered once, every gate is asked, all answers are kept."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from autorecovery.errors import ReadError
 from autorecovery.models.incident import (
@@ -18,6 +19,9 @@ from autorecovery.response.budget import allowance, lease_for
 from autorecovery.response.gates import Facts, decide
 from autorecovery.response.stage import Response
 
+CLOCKS_DIFFER = timedelta(hours=1)
+"""A clock that was set back may have written an attempt down before its incident."""
+
 
 def choose(
     incident: Incident,
@@ -32,14 +36,18 @@ def choose(
     """Return the decision on this rung, written on the timeline with what every gate said.
 
     `evidence_at` is when the last rung was seen to have failed; None before the first. `again` is
-    for the decision after a person was asked: all facts are gathered anew.
+    for the decision after a person was asked: all facts are gathered anew. What an earlier life of
+    this response has begun is looked after, whatever the gates say now: it is never sent again.
     """
     label = f"{number} again" if again else str(number)
 
     def weigh() -> Decision:
         facts = _gather(incident.id, rung, number, evidence_at, app)
-        decision = decide(facts)
+        decision = replace(decide(facts), at=facts.now)
         text = f"{'run' if decision.acts else 'hold'} {rung.run}: {decision.reason}"
+        if _is_begun(incident, number, app):
+            decision = replace(decision, acts=True, reason=Reason.RESPONSE_LOST)
+            text = f"look after {rung.run}: {decision.reason}"
         gates = {gate.gate: f"{gate.reason or 'open'}; {gate.detail}" for gate in decision.gates}
         app.note(incident.id, f"decided {label}", EntryKind.DECIDED, text, gates=gates)
         return decision
@@ -85,6 +93,16 @@ def _gather(
         limits=limits,
         cooldown=rule.cooldown if rule and rule.cooldown is not None else limits.cooldown,
     )
+
+
+def _is_begun(incident: Incident, number: int, app: Response) -> bool:
+    """Return whether an earlier life of this response, of which only the store knows, got so far.
+
+    It happens where the journal ends with its process, as on one machine.
+    """
+    token = attempt_token(incident.id, number)
+    known = app.attempts.recent_on(incident.target, incident.opened_at - CLOCKS_DIFFER)
+    return any(attempt.token == token for attempt in known)
 
 
 def _presence(incident: Incident, app: Response) -> Presence | None:

@@ -7,6 +7,7 @@ token; what even that does not settle is *unknown*, and is never sent again.
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from autorecovery.errors import (
     CommandNotStartedError,
@@ -14,6 +15,7 @@ from autorecovery.errors import (
     ReadError,
     StepInterruptedError,
 )
+from autorecovery.models.durations import write_duration
 from autorecovery.models.incident import (
     Attempt,
     CommandState,
@@ -29,7 +31,8 @@ from autorecovery.response.stage import Response
 from autorecovery.response.vigil import rest
 
 START_WITHIN = timedelta(minutes=2)
-"""A script that reaches its machine later than this does nothing: the world has moved on."""
+"""A script that reaches its machine so long after the decision does nothing: the world has moved
+on. It is not even sent then, should a store that was gone have kept us waiting."""
 
 SEND_TRIES = 4
 SEND_PAUSES = (timedelta(seconds=2), timedelta(seconds=10), timedelta(seconds=30))
@@ -60,9 +63,17 @@ class Sent:
 RESUMED = Sent(problem="intended in an earlier life", may_have_started=True)
 
 
-def recover(incident: Incident, rung: Rung, number: int, flow: Workflow, app: Response) -> Attempt:
+def recover(
+    incident: Incident,
+    rung: Rung,
+    number: int,
+    decided_at: datetime | None,
+    flow: Workflow,
+    app: Response,
+) -> Attempt:
     """Return the attempt with the status its command ended in, however long that took."""
-    plan = flow.step(f"plan {number}", lambda: _plan(incident, rung, number, app), Attempt)
+    make = partial(_plan, incident, rung, number, decided_at, app)
+    plan = flow.step(f"plan {number}", make, Attempt)
     attempt = flow.step(f"intend {number}", lambda: _intend(plan, number, app), Attempt)
     sent = RESUMED if attempt.resumed else _send(attempt, number, flow, app)
     if sent.command_id is None and sent.may_have_started:
@@ -75,7 +86,9 @@ def recover(incident: Incident, rung: Rung, number: int, flow: Workflow, app: Re
     return _finish(attempt, status, number, flow, app)
 
 
-def _plan(incident: Incident, rung: Rung, number: int, app: Response) -> Attempt:
+def _plan(
+    incident: Incident, rung: Rung, number: int, decided_at: datetime | None, app: Response
+) -> Attempt:
     now = app.clock()
     return Attempt(
         token=attempt_token(incident.id, number),
@@ -85,7 +98,7 @@ def _plan(incident: Incident, rung: Rung, number: int, app: Response) -> Attempt
         script=rung.run,
         parameters=rung.parameters,
         intended_at=now,
-        not_after=now + START_WITHIN,
+        not_after=(decided_at or now) + START_WITHIN,
         time_limit=app.time_limit(rung.run),
         plan=secrets.token_hex(8),
     )
@@ -124,6 +137,8 @@ def _try_to_send(attempt: Attempt, app: Response) -> Sent:
     # Whoever halts everything between the decision and this moment still stops it.
     if halt := app.controls.halt():
         return Sent(problem=f"{Reason.HALTED}, by {halt.by}: {halt.why}")
+    if app.clock() > attempt.not_after:
+        return Sent(problem=f"the decision is older than {write_duration(START_WITHIN)}")
     try:
         return Sent(command_id=app.commands.start(attempt))
     except CommandNotStartedError as error:
@@ -215,9 +230,10 @@ def _judged_from(attempt: Attempt, status: CommandStatus, now: datetime) -> date
     """Return from when on fresh data counts: the script's end, or a moment that lies after it.
 
     A machine whose clock is slow may report an end before the beginning; then ours counts. Of a
-    script that nobody heard of, this is known: it does not start later than its not-after time.
+    script that nobody heard of, this is known: it does not start later than its not-after time, nor
+    run for longer than its time limit. Until then the machine is not given back either.
     """
     reported = status.ended_at
     if status.state is CommandState.UNKNOWN and reported is None:
-        return max(now, attempt.not_after)
+        return max(now, attempt.not_after + attempt.time_limit)
     return reported if reported and reported >= attempt.intended_at else now

@@ -38,7 +38,7 @@ def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
         decision = _permission(incident, rung, number, failed_at, flow, app)
         if not decision.acts:
             return finish(incident, decision.reason, attempts, decision, flow, app)
-        attempt = recover(incident, rung, number, flow, app)
+        attempt = recover(incident, rung, number, decision.at, flow, app)
         if attempt.status.state is not CommandState.NOT_RUN:
             attempt = verify(incident, attempt, rung, number, flow, app)
         give_back(incident, number, decision, flow, app)
@@ -59,6 +59,8 @@ def _permission(
 ) -> Decision:
     """Return the decision on a rung: chosen, approved where the rule asks, and its budget taken."""
     decision = choose(incident, rung, number, failed_at, flow, app)
+    if decision.reason is Reason.RESPONSE_LOST:
+        return decision  # begun in an earlier life: nothing is asked or taken for it again
     if decision.asks:
         over = ask(incident, rung, number, flow, app)
         if over:

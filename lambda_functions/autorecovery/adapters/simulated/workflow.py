@@ -5,7 +5,7 @@ passes each result through JSON, as the real one does: what works here only by l
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from autorecovery.adapters.simulated.clock import VirtualClock
 from autorecovery.errors import StepInterruptedError, StoreError
@@ -38,6 +38,8 @@ class NonDeterministicError(AssertionError):
 class _Operation:
     name: str
     result: str | None = None
+    value: Any = None
+    """What the result says, once it was read: no replay changes it."""
     begun: bool = False
     until: datetime | None = None
     woken: bool = False
@@ -72,9 +74,7 @@ def never(place: str) -> bool:
 class SimulatedWorkflow:
     """Workflow over one life of an execution."""
 
-    def __init__(
-        self, execution: Execution, clock: Clock, name: str, crash: Crash = never
-    ) -> None:
+    def __init__(self, execution: Execution, clock: Clock, name: str, crash: Crash = never) -> None:
         self._execution = execution
         self._clock = clock
         self._name = name
@@ -130,8 +130,9 @@ class SimulatedWorkflow:
             self._die_perhaps(f"begun {operation.name}")
             text = encode(act(), result)
             self._die_perhaps(f"after {operation.name}")
-            operation.result = text
-        return decode(operation.result, result)
+            operation.result, operation.value = text, decode(text, result)
+        value: T = operation.value
+        return value
 
     def _die_perhaps(self, place: str) -> None:
         if self._crash(place):
