@@ -1,7 +1,7 @@
 """The proof: many schedules of trouble, and after each of them every promise is checked.
 
-    python -m tests.prove --schedules 20000 --seed 7
-    python -m tests.prove --only storm:7:1204
+python -m tests.prove --schedules 20000 --seed 7
+python -m tests.prove --only storm:7:1204
 """
 
 import argparse

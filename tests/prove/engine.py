@@ -60,6 +60,8 @@ class Engine:
         self.actors: list[str] = []
         self.begun: dict[str, datetime] = {}
         """By actor: when the step it is in began."""
+        self.out_of_order: set[str] = set()
+        """Ports that do not work at all just now."""
         self._agenda: list[Due] = []
         self._order = count()
 
@@ -106,7 +108,7 @@ class Engine:
             except MachineDiedError:
                 self.actors.clear()
                 died()
-            if self.troubles.calm and is_over():
+            if is_over():
                 return
         self.now = max(self.now, until)
 
@@ -119,7 +121,7 @@ class Engine:
             self.note(f"{call}{f' ({what})' if what else ''}")
         if what == DIES_BEFORE:
             self.die(call)
-        if what == REFUSED and fails:
+        if fails and (what == REFUSED or call.partition(".")[0] in self.out_of_order):
             raise fails("refused")
         if what == MEANWHILE:
             self._meanwhile()
@@ -155,7 +157,7 @@ class Engine:
         del self.actors[depth - 1 :]
 
     def _meanwhile(self) -> None:
-        """Let the next thing happen that is due soon, of somebody who is not in the middle of it."""
+        """Let the next thing happen that is due soon, of somebody who is not busy."""
         if len(self.actors) >= DEEPEST or self.troubles.calm:
             return
         held: list[Due] = []

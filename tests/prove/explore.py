@@ -10,7 +10,8 @@ from tests.prove.engine import Line
 from tests.prove.invariants import Violation, judge
 from tests.prove.kinds import KINDS, every_single_trouble
 from tests.prove.schedule import Disturbance, Schedule
-from tests.prove.world import World, stores_for
+from tests.prove.stores import stores_for
+from tests.prove.world import World
 
 CHUNK = 20
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations
 
+from autorecovery.config import Limits
 from autorecovery.models.incident import EntryKind, Incident
 from autorecovery.models.notice import NoticeKind
-from autorecovery.models.reason import IncidentState, Reason
+from autorecovery.models.reason import IncidentState
 from autorecovery.models.rule import Rule
 from autorecovery.response.health import SILENCE
 from autorecovery.response.recover import START_WITHIN
@@ -69,8 +70,8 @@ def an_end_or_a_human(world: World) -> Complaints:
 def somebody_was_told(world: World) -> Complaints:
     """Every incident is named in at least one notice that really reached people.
 
-    Allowed: an incident that a person closed, who knew of it. And a one-machine mode that died right after it closed the incident. It has no memory of
-    its own of what it still wanted to say.
+    Allowed: an incident that a person closed, who knew of it. And a one-machine mode that died
+    right after it closed the incident: it does not remember what it still wanted to say.
     """
     named = {notice.incident_id for _, notice in world.board.delivered}
     for incident in world.all_incidents():
@@ -82,13 +83,17 @@ def somebody_was_told(world: World) -> Complaints:
 
 def nothing_is_dropped(world: World) -> Complaints:
     """Every breach that was delivered has an incident; what nobody understands is kept."""
-    known = {(i.rule_name.removesuffix(" (identity)"), i.target.name) for i in world.all_incidents()}
+    known = {
+        (i.rule_name.removesuffix(" (identity)"), i.target.name) for i in world.all_incidents()
+    }
     for breach in world.truth.breaches:
         if (breach.rule, breach.host) not in known:
             yield f"no incident of {breach.rule} on {breach.host}"
     nonsense = [each for each in world.scenario.happenings if each.what == "nonsense"]
     if nonsense and not world.stores.letters.kept():
         yield "an event that nobody understands was not kept"
+    if nonsense and all(each.rule for each in world.all_incidents()):
+        yield "nobody was told of an event that nobody understands"
 
 
 def one_incident_per_trouble(world: World) -> Complaints:
@@ -102,7 +107,9 @@ def budget_kept(world: World) -> Complaints:
     As the machines saw it: scripts that ran, from SSM's taking them to their real end. The window
     is shorter by ALLOWED: a start is counted when it is decided, and SSM takes it a little later.
     """
-    limits = [world.configuration(v).limits.fleet for v in range(len(world.scenario.configurations))]
+    limits = [
+        world.configuration(v).limits.fleet for v in range(len(world.scenario.configurations))
+    ]
     for group in sorted(set(world.scenario.groups.values())):
         size = sum(1 for of in world.scenario.groups.values() if of == group)
         most = max(limit.at_once.allowed(size) for limit in limits)
@@ -111,7 +118,7 @@ def budget_kept(world: World) -> Complaints:
             at_once = {c.host for c in ran if _is_on(c, command.accepted_at)}
             if len(at_once) > most:
                 yield f"group {group!r}: {', '.join(sorted(at_once))} at once, allowed {most}"
-        yield from _too_many_starts(world, group, max(l.hosts.count for l in limits))
+        yield from _too_many_starts(world, group, max(limit.hosts.count for limit in limits))
 
 
 def _too_many_starts(world: World, group: str, most: int) -> Complaints:
@@ -188,7 +195,7 @@ def _stale(world: World, command: Command, incident: Incident, rule: Rule) -> bo
     if command.number > 1 or command.token in world.truth.approvals:
         return False
     seen = [b.at for b in world.truth.breaches if _concerns(b.rule, b.host, incident)]
-    oldest = max(l.max_event_age for l in _limits(world)) + ALLOWED + world.truth.jumped
+    oldest = max(limits.max_event_age for limits in _limits(world)) + ALLOWED + world.truth.jumped
     return all(command.accepted_at - at > oldest for at in seen)
 
 
@@ -269,13 +276,18 @@ def _was_sick(world: World, command: Command, since: datetime) -> bool:
 def timeline_is_true(world: World) -> Complaints:
     """Every command is in its incident's story, and the story says of none what is not so.
 
-    Allowed: to say that something is unknown.
+    Allowed: to say that something is unknown. And the one-machine mode, which forgets where it was
+    when it dies, does not write the end of a script down whose incident a person closed meanwhile,
+    nor that of a second rung: it takes up the first one, and hands over.
     """
     taken = {command.token: command for command in world.machines.commands}
     for command in taken.values():
         story = {entry.key for entry in world.story(command.incident_id)}
+        forgets = world.scenario.one_machine and (
+            command.number > 1 or command.incident_id in world.truth.closed
+        )
         for key in (f"intended {command.number}", f"ended {command.number}"):
-            if key not in story:
+            if key not in story and not (forgets and key.startswith("ended")):
                 yield f"{command.token}: the timeline lacks {key!r}"
     for incident in world.all_incidents():
         for entry in world.story(incident.id):
@@ -352,7 +364,7 @@ def _overlap(one: Command, other: Command) -> bool:
     return _is_on(one, other.accepted_at) or _is_on(other, one.accepted_at)
 
 
-def _limits(world: World) -> list:  # type: ignore[type-arg]
+def _limits(world: World) -> list[Limits]:
     return [world.configuration(v).limits for v in range(len(world.scenario.configurations))]
 
 
@@ -385,6 +397,3 @@ def judge(world: World) -> list[Violation]:
         for name, holds in INVARIANTS.items()
         for complaint in holds(world)
     ]
-
-
-_ = Reason

@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from tests.prove.schedule import Disturbance, Happening, Scenario, Schedule
-from tests.prove.world import World, stores_for
+from tests.prove.stores import stores_for
+from tests.prove.world import PARTS, World
 
 HOSTS = tuple(f"i-0000000000000000{n}" for n in range(1, 5))
 RULES = {"cpu": "CPUUtilization", "mem": "mem_used_percent", "load": "CPUUtilization"}
@@ -28,7 +30,7 @@ def configuration(
         for name, rule in rules.items()
     }  # fmt: skip
     fleet = {"at_once": {"hosts": 3, "percent": 100}, "hosts": "20 per 1h"}
-    usual = {"approval_expires": "10m", "fleet": fleet}
+    usual = {"approval_expires": "3m", "fleet": fleet}
     sources = {"logs": [{"group": "/shop/metrics"}]}
     return {"rules": content, "limits": {**usual, **(limits or {})}, "sources": sources}
 
@@ -64,12 +66,23 @@ LADDER = {"cpu": {"recover": [RESTART, RELIEVE]}}
 REFERENCES: dict[str, Callable[[], Scenario]] = {
     "cured by the first rung": lambda: scenario(*sick(0)),
     "cured by the second": lambda: scenario(*sick(0), rules=LADDER, cures=("relieve_memory",)),
-    "never cured": lambda: scenario(*sick(0), cures=()),
+    "never cured": lambda: scenario(*sick(0), cures=(), watched_for=timedelta(minutes=20)),
     "asked, and approved": lambda: scenario(
         *sick(0), Happening(200, "approve", f"{HOSTS[0]} cpu"), rules={"cpu": {"autonomy": "ask"}}
     ),
     "two rules on one host": lambda: scenario(
         *sick(0), *sick(1, "mem"), rules={"cpu": {}, "mem": {}}, limits={"cooldown": "0s"}
+    ),
+    "two rules, one after the other": lambda: scenario(
+        *sick(0), *sick(250, "mem"), rules={"cpu": {}, "mem": {}}, limits={"cooldown": "0s"}
+    ),
+    "the board is down": lambda: scenario(
+        *sick(0), Happening(30, "goes down", "the board"), Happening(400, "comes back", "the board")
+    ),
+    "the store is down": lambda: scenario(
+        *sick(0),
+        Happening(60.52, "goes down", "the store"),
+        Happening(1000, "comes back", "the store"),
     ),
     "closed by a person": lambda: scenario(
         *sick(0), Happening(70, "close", f"{HOSTS[0]} cpu"), cures=()
@@ -141,12 +154,15 @@ def _random_scenario(dice: random.Random, more: dict[str, Any]) -> Scenario:
     first = configuration(rules, _random_limits(dice))
     later = configuration({name: _random_rule(dice) for name in names}, _random_limits(dice))
     groups = {host: dice.choice(("", "", "blue")) for host in hosts}
-    cures = {
+    cures: dict[str, tuple[str, ...]] = {
         metric: dice.choice((("restart_service",), ("restart_service",), ("relieve_memory",), ()))
         for metric in dict.fromkeys(RULES.values())
     }
     happenings = sorted(_random_happenings(dice, hosts, names), key=lambda each: each.after)
-    return Scenario((first, later), hosts, cures, tuple(happenings), groups, **more)
+    watched = timedelta(minutes=dice.choice((0, 0, 0, 0, 30)))
+    return Scenario(
+        (first, later), hosts, cures, tuple(happenings), groups, watched_for=watched, **more
+    )
 
 
 def _random_rule(dice: random.Random) -> dict[str, Any]:
@@ -216,7 +232,7 @@ def _by_people(dice: random.Random, host: str, rule: str) -> list[Happening]:
 
 def _by_itself(dice: random.Random, host: str, rule: str) -> list[Happening]:
     at, later = dice.uniform(30, 700), dice.uniform(60, 900)
-    metric = f"{host} {RULES[rule]}"
+    metric, part = f"{host} {RULES[rule]}", dice.choice(tuple(PARTS))
     return dice.choice(
         (
             [Happening(at, "heal", metric)],
@@ -227,6 +243,7 @@ def _by_itself(dice: random.Random, host: str, rule: str) -> list[Happening]:
             [Happening(at, "vanish", host), Happening(at + later, "reappear", host)],
             [Happening(at, "clock jumps", value=dice.choice((-300.0, -120.0, 120.0, 300.0)))],
             [Happening(at, "deploy")],
+            [Happening(at, "goes down", part), Happening(at + later, "comes back", part)],
             [Happening(at, "nonsense", value=at)],
         )
     )

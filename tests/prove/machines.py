@@ -33,10 +33,11 @@ class History:
         self.values.append(value)
 
     def ever(self, value: float | None, since: datetime, until: datetime) -> bool:
-        """Return whether it was so at some moment between the two."""
-        spans = zip(self.times, [*self.times[1:], until], self.values, strict=True)
-        return any(
-            each == value and begins <= until and ends >= since for begins, ends, each in spans
+        """Return whether it was so at some moment from the one to the other."""
+        return self.at(since) == value or any(
+            each == value
+            for begins, each in zip(self.times, self.values, strict=True)
+            if since < begins <= until
         )
 
 

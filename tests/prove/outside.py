@@ -1,10 +1,11 @@
-"""The rest of the outside: the directory, the measurements, the board, and the events they cause."""
+"""The rest of the outside: the directory, the measurements, the board, and the events."""
 
 import base64
 import gzip
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from autorecovery.models.notice import Notice
@@ -14,7 +15,7 @@ from tests.prove.engine import Engine
 from tests.prove.machines import METRICS, WELL, Machines
 
 ACCOUNT, REGION, GROUP = "111122223333", "eu-west-1", "/shop/metrics"
-LINE_EVERY = timedelta(seconds=20)
+LINE_EVERY = timedelta(seconds=30)
 LONGEST_READ = timedelta(hours=2)
 
 
@@ -59,7 +60,9 @@ class ModelledMetrics:
     def _worst(self, host: str, metric: str, at: datetime, period: timedelta) -> float:
         changes = self._machines.values[host, metric].times
         looks = [change for change in changes if at < change < at + period]
-        return max((self._machines.value_at(host, metric, look) or WELL for look in looks), default=WELL)
+        return max(
+            (self._machines.value_at(host, metric, look) or WELL for look in looks), default=WELL
+        )
 
     def lines(self, origin: LogOrigin, since: datetime) -> list[LogLine]:
         """See MetricReader.lines."""
@@ -95,6 +98,7 @@ class ModelledBoard:
         self._engine.note(f"people read: {notice.headline}", "board")
 
 
+@cache
 def line_of(host: str, metric: str, value: float) -> str:
     """Return the line in which a machine measures itself."""
     return json.dumps({"instance_id": host, "metric": metric, "value": value})
@@ -109,7 +113,8 @@ def alarm_event(rule: str, metric: str, host: str, state: str, at: datetime) -> 
     return {
         "version": "0", "id": f"{name}-{at.timestamp():.0f}", "source": "aws.cloudwatch",
         "detail-type": "CloudWatch Alarm State Change", "account": ACCOUNT, "region": REGION,
-        "time": at.isoformat(), "resources": [f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"],
+        "time": at.isoformat(),
+        "resources": [f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"],
         "detail": {
             "alarmName": name,
             "state": {"value": state, "reason": "Threshold Crossed", "timestamp": at.isoformat()},

@@ -9,7 +9,7 @@ from typing import Any
 
 START = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 
-CALM_AFTER = timedelta(minutes=45)
+CALM_AFTER = timedelta(minutes=30)
 """From then on nothing goes wrong any more, and whatever is open must come to an end."""
 
 HORIZON = timedelta(hours=5)
@@ -58,6 +58,8 @@ class Scenario:
     groups: dict[str, str]
     store: str = "sqlite"
     one_machine: bool = False
+    watched_for: timedelta = timedelta()
+    """For how long to look on, at least, where nothing more is to come but reminders."""
 
     def without(self, dropped: Happening) -> "Scenario":
         """Return the same scenario in which one thing does not happen."""

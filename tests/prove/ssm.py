@@ -25,7 +25,8 @@ SEND = (
 _TAKEN = ("fails after", "times out after")
 
 FATES = (
-    "delivered late", "delivered very late", "ran, but SSM says DeliveryTimedOut", "undeliverable",
+    "delivered late", "delivered very late", "delivered very late, and takes long",
+    "ran, but SSM says DeliveryTimedOut", "undeliverable",
     "never delivered", "the host dies", "exits with 1", "takes long", "hangs",
 )  # fmt: skip
 
@@ -59,12 +60,12 @@ class ModelledSsm:
         self._heard, self._cured = heard, cured
         self._records: dict[str, _Record] = {}
 
-    def get_document(self, Name: str, DocumentFormat: str) -> Any:  # noqa: N803
+    def get_document(self, Name: str, DocumentFormat: str) -> Any:
         """Return the content of a document."""
         content = json.dumps(self._scripts[Name].document())
         return {"Content": content, "DocumentVersion": "1"}
 
-    def describe_document(self, Name: str, DocumentVersion: str) -> Any:  # noqa: N803
+    def describe_document(self, Name: str, DocumentVersion: str) -> Any:
         """Return what a document is called."""
         digest = hashlib.sha256(Name.encode()).hexdigest()
         return {
@@ -113,8 +114,10 @@ class ModelledSsm:
         self._deliver(command, self._trouble("ssm delivers", FATES), request["TimeoutSeconds"])
         return command
 
-    def _deliver(self, command: Command, fate: str | None, patience: int) -> None:
-        delay = {"delivered late": 45.0, "delivered very late": 110.0}.get(fate or "", 1.0)
+    def _deliver(self, command: Command, fate: str | None, patience: float) -> None:
+        fate = fate or ""
+        delay = 45.0 if fate == "delivered late" else 1.0
+        delay = 110.0 if "very late" in fate else delay
         if fate == "undeliverable" or not self._machines.reachable[command.host].at(
             command.accepted_at
         ):
@@ -125,13 +128,13 @@ class ModelledSsm:
         if fate != "never delivered":
             self._engine.after(delay, "ssm", lambda: self._arrive(command, fate))
 
-    def _arrive(self, command: Command, fate: str | None) -> None:
+    def _arrive(self, command: Command, fate: str) -> None:
         now = self._engine.now
         if command.host in self._machines.dead:
             return
         if now.timestamp() > command.not_after.timestamp():
             self._engine.note(f"{command.script} arrives too late, does nothing", command.host)
-            self._end(command, TOO_LATE, None)
+            self._end(command, TOO_LATE)
             return
         command.starts_at, command.runs = now, command.runs + 1
         self._engine.note(f"{command.script} of {command.token} runs", command.host)
@@ -142,19 +145,19 @@ class ModelledSsm:
             self._engine.after(2, "ssm", lambda: self._die(command))
             return
         code = 1 if fate == "exits with 1" else 0
-        takes = limit - timedelta(seconds=5) if fate == "takes long" else TAKES
+        takes = limit - timedelta(seconds=5) if "takes long" in fate else TAKES
         if fate == "hangs":
             takes, code = limit, -1
         told = "DeliveryTimedOut" if fate == "ran, but SSM says DeliveryTimedOut" else None
         if told:
             self._engine.after(1, "ssm", lambda: self._tell(command, told))
-        self._engine.after(takes.total_seconds(), "ssm", lambda: self._end(command, code, fate))
+        self._engine.after(takes.total_seconds(), "ssm", lambda: self._end(command, code))
 
     def _die(self, command: Command) -> None:
         self._engine.note("dies for good", command.host)
         self._machines.dead[command.host] = command.ends_at = self._engine.now
 
-    def _end(self, command: Command, code: int, fate: str | None) -> None:
+    def _end(self, command: Command, code: int) -> None:
         if command.host in self._machines.dead:
             return
         command.ends_at, command.exit_code = self._engine.now, code
@@ -179,7 +182,7 @@ class ModelledSsm:
     def _ending(self, command: Command, how: str) -> Callable[[], None]:
         return lambda: self._heard(command.id, how)
 
-    def list_commands(self, InstanceId: str, MaxResults: int) -> Any:  # noqa: N803
+    def list_commands(self, InstanceId: str, MaxResults: int) -> Any:
         """Return the commands of an instance, newest first, as far as they can be seen yet."""
         return self._engine.cross("ssm.ListCommands", lambda: self._list(InstanceId, MaxResults))
 
@@ -192,7 +195,7 @@ class ModelledSsm:
         ]
         return {"Commands": found[:most]}
 
-    def get_command_invocation(self, CommandId: str, InstanceId: str) -> Any:  # noqa: N803
+    def get_command_invocation(self, CommandId: str, InstanceId: str) -> Any:
         """Return how a command stands on an instance."""
         return self._engine.cross("ssm.GetCommandInvocation", lambda: self._invocation(CommandId))
 

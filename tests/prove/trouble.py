@@ -20,6 +20,8 @@ class Troubles:
         self._listed = {(d.actor, d.call, d.nth): d.what for d in schedule.disturbances}
         self._calls: Counter[tuple[str, str]] = Counter()
         self.calm = False
+        self.next: str | None = None
+        """What is to go wrong at the next place where it can."""
         self.happened: list[Disturbance] = []
         self.places: list[tuple[str, str, int, tuple[str, ...]]] = []
         """Every place that was passed, with what could go wrong there."""
@@ -34,6 +36,8 @@ class Troubles:
         what = self._listed.get((actor, call, nth))
         if what is None and not self.calm and self._chance:
             what = self._dice.choice(choices) if self._dice.random() < self._chance else None
+        if what is None and self.next in choices:
+            what, self.next = self.next, None
         if what is not None and what in choices:
             self.happened.append(Disturbance(actor, call, nth, what))
             return what

@@ -1,9 +1,7 @@
-"""One world, played once: the real triage, response and people's commands in a modelled outside."""
+"""One world, played once: the real triage, response and people's words, in a modelled outside."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, partial
 from json import dumps, loads
@@ -12,38 +10,25 @@ from typing import Any
 
 import command_listener
 import metric_processor
-from botocore.exceptions import ClientError, ReadTimeoutError
-
 from autorecovery import people
-from autorecovery.adapters.aws.attempt_log import DynamoDbAttemptLog
 from autorecovery.adapters.aws.commands import SsmCommandRunner
-from autorecovery.adapters.aws.controls import DynamoDbControls
-from autorecovery.adapters.aws.incident_log import DynamoDbIncidentLog
 from autorecovery.adapters.simulated.workflow import (
     CrashedError,
-    Execution,
     SimulatedWorkflow,
     SuspendedError,
 )
-from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
-from autorecovery.adapters.sqlite.controls import SqliteControls
-from autorecovery.adapters.sqlite.database import Database
-from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
-from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.config import Configuration
 from autorecovery.errors import AutoRecoveryError, NoticeError, ReadError, StoreError
 from autorecovery.models.controls import DeclaredWindow, Halt
-from autorecovery.models.incident import Ending, Entry, Incident
+from autorecovery.models.incident import Entry, Incident
 from autorecovery.models.limits import MaintenanceWindow
 from autorecovery.notices.compose import YOURS
-from autorecovery.response.finish import HANDED_OVER
 from autorecovery.response.run import respond
 from autorecovery.response.stage import Response
 from autorecovery.scripts import shipped_scripts
 from autorecovery.triage.run import Triage
-from tests.integration import aws
 from tests.prove.engine import Boundary, Engine
-from tests.prove.machines import METRICS, SICK, WELL, Command, History, Machines
+from tests.prove.machines import METRICS, SICK, WELL, Command, Machines
 from tests.prove.outside import (
     ModelledBoard,
     ModelledDirectory,
@@ -53,7 +38,9 @@ from tests.prove.outside import (
 )
 from tests.prove.schedule import CALM_AFTER, HORIZON, START, Happening, Schedule
 from tests.prove.ssm import ModelledSsm, documents
+from tests.prove.stores import Stores, store_trouble
 from tests.prove.trouble import Troubles
+from tests.prove.truth import Breach, Life, Truth
 
 SCRIPTS = shipped_scripts(Path(__file__).parents[2] / "recovery_scripts")
 DOCUMENTS = documents(SCRIPTS)
@@ -62,7 +49,15 @@ PATIENCE = 30
 """Tries of a step whose store does not answer, as the durable workflow has them."""
 
 LAMBDA_RETRIES = (60.0, 120.0)
-"""After how many seconds Lambda repeats an event whose function failed; then it is a dead letter."""
+"""After how many seconds Lambda repeats an event that failed; then it is a dead letter."""
+
+PARTS = {
+    "the store": {"incidents", "attempts", "controls", "budget", "dynamodb"},
+    "the board": {"board"},
+    "the directory": {"directory"},
+    "the measurements": {"metrics"},
+}
+"""What can be out of order as a whole, for a while."""
 
 RESTART_AFTER = 20.0
 """Seconds until a machine that died is up again."""
@@ -70,68 +65,10 @@ RESTART_AFTER = 20.0
 command_listener._log.setLevel("CRITICAL")
 
 
-@dataclass
-class Life:
-    """One durable execution."""
-
-    incident_id: str
-    version: int
-    """The configuration it runs with, to its end."""
-    execution: Execution = field(default_factory=Execution)
-    generation: int = 0
-    troubles: int = 0
-    ending: Ending | None = None
-    first: bool = True
-    """No machine died under an earlier one of the same incident."""
-
-    @property
-    def is_over(self) -> bool:
-        """Return whether it ended."""
-        return self.ending is not None
-
-    @property
-    def watches(self) -> bool:
-        """Return whether it waits for health or a person, after it handed over."""
-        journal = self.execution.journal
-        return bool(journal) and journal[-1].name.startswith(f"{HANDED_OVER}: wait")
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """A sign of trouble that was delivered."""
-
-    delivered_at: datetime
-    at: datetime
-    rule: str
-    host: str
-    is_forged: bool = False
-
-
-@dataclass
-class Truth:
-    """What happened, as the world saw it."""
-
-    breaches: list[Breach] = field(default_factory=list)
-    halted: History = field(default_factory=lambda: History.of(0.0))
-    maintained: dict[str, History] = field(
-        default_factory=lambda: defaultdict(lambda: History.of(0.0))
-    )
-    approvals: dict[str, tuple[datetime, bool]] = field(default_factory=dict)
-    closed: dict[str, datetime] = field(default_factory=dict)
-    """By incident: when a person had closed it."""
-    jumped: timedelta = timedelta()
-    """By how much our clock was wrong in all."""
-    leaks: list[str] = field(default_factory=list)
-    """Leases that were still out after their incident was through."""
-    surprises: list[str] = field(default_factory=list)
-    doubles: list[str] = field(default_factory=list)
-    """Two open incidents of one rule on one target."""
-
-
 class World:
     """Everything a schedule needs, put together as bootstrap does it."""
 
-    def __init__(self, schedule: Schedule, stores: "Stores", *, traced: bool = False) -> None:
+    def __init__(self, schedule: Schedule, stores: Stores, *, traced: bool = False) -> None:
         scenario = schedule.scenario
         self.schedule, self.scenario = schedule, scenario
         self.troubles = Troubles(schedule)
@@ -147,22 +84,22 @@ class World:
 
     lives: dict[str, Life]
 
-    def _wire(self, stores: "Stores") -> None:
+    def _wire(self, stores: Stores) -> None:
         engine, machines = self.engine, self.machines
-        store = _store_trouble if stores.fails_inside is None else None
+        store = store_trouble if stores.fails_inside is None else None
         through = partial(Boundary, engine)
         kept = stores.behind(engine)
         self.incidents = through("incidents", kept.incidents, store) if store else kept.incidents
         self.attempts = through("attempts", kept.attempts, store) if store else kept.attempts
         self.controls = through("controls", kept.controls, store) if store else kept.controls
         self.budget = through("budget", kept.controls, store) if store else kept.controls
-        self.letters = through("letters", stores.letters, _store_trouble)
+        self.letters = through("letters", stores.letters, store_trouble)
         self.directory = through(
             "directory", ModelledDirectory(engine, machines, self.scenario.groups), ReadError
         )
         self.metrics = through("metrics", ModelledMetrics(engine, machines), ReadError)
         self.notices = through("board", self.board, NoticeError)
-        self.starter = through("responses", self, _store_trouble)
+        self.starter = through("responses", self, store_trouble)
         ssm: Any = ModelledSsm(engine, machines, SCRIPTS, self._hear, self._cure)
         self.commands = SsmCommandRunner(ssm, ssm, SCRIPTS, DOCUMENTS)
 
@@ -212,11 +149,22 @@ class World:
         """Let everything happen, to the end."""
         for number, each in enumerate(self.scenario.happenings):
             moment = START + timedelta(seconds=each.after)
-            self.engine.at(moment, _actor_of(each, number), partial(self._happen, each, number))
+            self.engine.at(moment, _actor_of(each, number), partial(self.happen, each, number))
+        return self.finish()
+
+    def finish(self) -> "World":
+        """Let everything that is still to come happen."""
         self.engine.run(START + HORIZON, self._is_over, self._power_fails)
         return self
 
+    def wait(self, seconds: float) -> None:
+        """Let everything happen that is due in the next seconds."""
+        until = self.engine.now + timedelta(seconds=seconds)
+        self.engine.run(until, lambda: False, self._power_fails)
+
     def _is_over(self) -> bool:
+        if self.engine.now < START + self.scenario.watched_for:
+            return False
         if not self.engine.is_idle("response"):
             return False
         if not all(life.is_over or life.watches for life in self.lives.values()):
@@ -287,8 +235,9 @@ class World:
 
     def _look_for_leaks(self, life: Life) -> None:
         """Note every lease that a response left behind, once it is through with its ladder."""
-        if not life.first or not (life.is_over or life.watches):
+        if life.is_searched or not (life.is_over or life.watches):
             return
+        life.is_searched = True
         for group in set(self.scenario.groups.values()):
             for lease in self.stores.controls.ledger(group).running(self.engine.wall_clock()):
                 if lease.token.startswith(f"{life.incident_id}-r"):
@@ -314,7 +263,9 @@ class World:
         self.engine.note("the machine is up again", "world")
         self.is_down = False
         for each in self._open():
-            life = self.lives[each.incident_id] = Life(each.incident_id, self.version, first=False)
+            life = self.lives[each.incident_id] = Life(
+                each.incident_id, self.version, is_searched=True
+            )
             self._resume_in(0.5, life)
         for name, again in self.undelivered.items():
             self.engine.after(1.0, name, again)
@@ -382,7 +333,8 @@ class World:
 
     # what happens by itself, and what people do
 
-    def _happen(self, happening: Happening, number: int) -> None:
+    def happen(self, happening: Happening, number: int) -> None:
+        """Let something happen now; its number tells it from others of its kind."""
         self.engine.note(str(happening), "world")
         act = getattr(self, f"_{happening.what.replace(' ', '_')}")
         act(happening, _actor_of(happening, number))
@@ -448,6 +400,12 @@ class World:
     def _clock_jumps(self, happening: Happening, actor: str) -> None:
         self.engine.wall_offset += timedelta(seconds=happening.value)
         self.truth.jumped += timedelta(seconds=abs(happening.value))
+
+    def _goes_down(self, happening: Happening, actor: str) -> None:
+        self.engine.out_of_order |= PARTS[happening.about]
+
+    def _comes_back(self, happening: Happening, actor: str) -> None:
+        self.engine.out_of_order -= PARTS[happening.about]
 
     def _deploy(self, happening: Happening, actor: str) -> None:
         self.version = min(self.version + 1, len(self.scenario.configurations) - 1)
@@ -527,7 +485,7 @@ class World:
         except (CrashedError, StoreError) as error:
             self.engine.note(f"fails ({error}), will be typed again")
             number = int(actor.rpartition(" ")[2])
-            self.engine.after(60, actor, partial(self._happen, happening, number))
+            self.engine.after(60, actor, partial(self.happen, happening, number))
 
     def story(self, incident_id: str) -> list[Entry]:
         """Return the timeline of an incident."""
@@ -536,91 +494,6 @@ class World:
     def all_incidents(self) -> list[Incident]:
         """Return every incident there ever was, in the order of their ids."""
         return sorted(self.stores.incidents.recent(100), key=lambda each: each.id)
-
-
-@dataclass
-class Kept:
-    """The stores, as our code reaches them."""
-
-    incidents: Any
-    attempts: Any
-    controls: Any
-
-
-class DynamoDbBoundary(Boundary):
-    """A DynamoDB client, every request of which may fail; of a paginator, every reading."""
-
-    def get_paginator(self, operation: str) -> Any:
-        """Return a paginator that crosses the boundary when it is read, as the real one does."""
-        return _Paginator(self._engine, self._port.get_paginator(operation), operation)
-
-
-@dataclass(frozen=True)
-class _Paginator:
-    engine: Engine
-    real: Any
-    operation: str
-
-    def paginate(self, **named: Any) -> Iterator[Any]:
-        call = f"dynamodb.{self.operation}"
-        pages = self.engine.cross(
-            call, lambda: list(self.real.paginate(**named)), _dynamodb_trouble
-        )
-        yield from pages
-
-
-@dataclass
-class Stores:
-    """The stores of one world, without anything in between."""
-
-    incidents: Any
-    attempts: Any
-    controls: Any
-    letters: SqliteDeadLetters
-    fails_inside: Any = None
-    """The DynamoDB client, where trouble strikes between our adapter's own requests."""
-
-    def behind(self, engine: Engine) -> Kept:
-        """Return the stores with trouble inside, where they are of that kind."""
-        if self.fails_inside is None:
-            return Kept(self.incidents, self.attempts, self.controls)
-        client = DynamoDbBoundary(engine, "dynamodb", self.fails_inside, _dynamodb_trouble)
-        return Kept(*_over_dynamodb(client))
-
-
-@contextmanager
-def stores_for(schedule: Schedule) -> Iterator[Stores]:
-    """Yield empty stores of the kind that the scenario asks for."""
-    database = Database(None)
-    letters = SqliteDeadLetters(database)
-    try:
-        if schedule.scenario.store == "dynamodb":
-            with aws.table() as client:
-                yield Stores(*_over_dynamodb(client), letters, client)
-        else:
-            incidents, attempts = SqliteIncidentLog(database), SqliteAttemptLog(database)
-            yield Stores(incidents, attempts, SqliteControls(database), letters)
-    finally:
-        database.close()
-
-
-def _over_dynamodb(client: Any) -> tuple[Any, Any, Any]:
-    return (
-        DynamoDbIncidentLog(client, aws.TABLE),
-        DynamoDbAttemptLog(client, aws.TABLE),
-        DynamoDbControls(client, aws.TABLE),
-    )
-
-
-def _store_trouble(why: str) -> StoreError:
-    return StoreError(why, retryable=True)
-
-
-def _dynamodb_trouble(why: str) -> Exception:
-    if why == "refused":
-        error: Any = {"Error": {"Code": "ProvisionedThroughputExceededException", "Message": why}}
-        return ClientError(error, "DynamoDB")
-    return ReadTimeoutError(endpoint_url="dynamodb")
 
 
 def _actor_of(happening: Happening, number: int) -> str:
@@ -635,4 +508,3 @@ def _actor_of(happening: Happening, number: int) -> str:
 def configured(text: str) -> Configuration:
     """Return the configuration that this JSON is."""
     return Configuration.model_validate(loads(text))
-
