@@ -59,11 +59,14 @@ def one_attempt_per_host(world: World) -> Complaints:
 
 
 def an_end_or_a_human(world: World) -> Complaints:
-    """With all trouble over, each incident is closed, or people were told that it is theirs."""
+    """With all trouble over, each incident is closed, or people were told that it is theirs.
+
+    Allowed: somebody said that they are on it. Whoever acknowledges knows, and is not reminded.
+    """
     for incident in world.open_incidents():
         if incident.state is not IncidentState.HANDED_OVER:
             yield f"{incident.id} is still {incident.state}"
-        elif not world.is_with_people(incident):
+        elif not world.is_with_people(incident) and incident.id not in world.truth.acknowledged:
             yield f"{incident.id} was handed over, and nobody knows"
 
 
@@ -229,6 +232,9 @@ def _healthy(world: World, command: Command, incident: Incident, rule: Rule) -> 
     other = history.ever(SICK, since, command.accepted_at) or history.ever(
         None, since, command.accepted_at
     )
+    # What an alarm says of this very time is evidence too; only what came after it can overrule it.
+    breaches = [b.at for b in world.truth.breaches if _concerns(b.rule, b.host, incident)]
+    other = other or any(at >= since for at in breaches)
     return not other and _could_be_read(world, command, since)
 
 
@@ -326,8 +332,15 @@ def recovered_is_true(world: World) -> Complaints:
             ran = [c for c in world.machines.of_incident(notice.incident_id) if c.starts_at]
             if not ran or ran[-1].ends_at is None or ran[-1].ends_at > at:
                 yield f"{notice.incident_id} is called recovered without a script that ended"
-            elif not _was_well(world, ran[-1], incident, at):
+            elif not _was_well(world, ran[-1], incident, min(at, _verified_at(world, ran[-1], at))):
                 yield f"{notice.incident_id} is called recovered, and it was not"
+
+
+def _verified_at(world: World, command: Command, told_at: datetime) -> datetime:
+    """Return when the verdict fell, at the latest: where the board was down it is told later."""
+    key = f"verified {command.number}"
+    found = (entry.at for entry in world.story(command.incident_id) if entry.key == key)
+    return next((at + world.truth.jumped for at in found), told_at)
 
 
 def _was_well(world: World, command: Command, incident: Incident, at: datetime) -> bool:

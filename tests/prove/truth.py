@@ -59,6 +59,8 @@ class Truth:
     approvals: dict[str, tuple[datetime, bool]] = field(default_factory=dict)
     closed: dict[str, datetime] = field(default_factory=dict)
     """By incident: when a person had closed it."""
+    acknowledged: set[str] = field(default_factory=set)
+    """Incidents of which a person said that they are on it."""
     jumped: timedelta = timedelta()
     """By how much our clock was wrong in all."""
     leaks: list[str] = field(default_factory=list)

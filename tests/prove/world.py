@@ -471,6 +471,7 @@ class World:
         if incident := self._meant(happening):
             with self._by_person(actor, happening):
                 people.acknowledge(incident, "Kim", self.people)
+                self.truth.acknowledged.add(incident.id)
 
     def _meant(self, happening: Happening) -> Incident | None:
         host, rule = happening.about.split()

@@ -496,6 +496,7 @@ def test_what_nobody_heard_of_is_told_again_after_it_is_over() -> None:
     world.later(timedelta(minutes=10), lambda: setattr(world.board, "is_down", False))
     world.respond()
     assert world.told == [NoticeKind.RECOVERED]
+    assert "it took 1m" in world.board.posted[0].lines[-1]  # and not the time nobody could be told
     assert world.present.is_closed
 
 

@@ -112,7 +112,8 @@ def _last_notice(
 ) -> Notice:
     now = app.clock()
     if reason is Reason.RECOVERED and attempts[-1].judgement:
-        return compose.recovered(incident, attempts[-1], attempts[-1].judgement.proof, now)
+        proven = attempts[-1].judgement
+        return compose.recovered(incident, attempts[-1], proven.proof, proven.at)
     if reason is Reason.CLOSED_BY_PERSON:
         return compose.closed_by_person(incident, now)
     _, proof = check_health(app.present(incident.id), now, app)
