@@ -103,6 +103,8 @@ class Engine:
         """Let everything happen that is due until then, or until it is over."""
         while self._agenda and self._agenda[0].at <= until:
             self.troubles.calm = self.now - START >= CALM_AFTER
+            if self.troubles.calm:
+                self.out_of_order.clear()
             try:
                 self._run_one(heapq.heappop(self._agenda))
             except MachineDiedError:

@@ -73,12 +73,12 @@ def an_end_or_a_human(world: World) -> Complaints:
 def somebody_was_told(world: World) -> Complaints:
     """Every incident is named in at least one notice that really reached people.
 
-    Allowed: an incident that a person closed, who knew of it. And a one-machine mode that died
+    Allowed: an incident that a person closed or acknowledged, who knew of it. And a one-machine mode that died
     right after it closed the incident: it does not remember what it still wanted to say.
     """
     named = {notice.incident_id for _, notice in world.board.delivered}
     for incident in world.all_incidents():
-        excused = incident.id in world.truth.closed
+        excused = incident.id in (world.truth.closed.keys() | world.truth.acknowledged)
         excused = excused or (world.scenario.one_machine and incident.is_closed)
         if incident.id not in named and not excused:
             yield f"nobody ever heard of {incident.id}"
