@@ -73,8 +73,8 @@ def an_end_or_a_human(world: World) -> Complaints:
 def somebody_was_told(world: World) -> Complaints:
     """Every incident is named in at least one notice that really reached people.
 
-    Allowed: an incident that a person closed or acknowledged, who knew of it. And a one-machine mode that died
-    right after it closed the incident: it does not remember what it still wanted to say.
+    Allowed: an incident that a person closed or acknowledged, who knew of it. And a one-machine
+    mode that died right after it closed the incident: it does not remember what it still wanted to say.
     """
     named = {notice.incident_id for _, notice in world.board.delivered}
     for incident in world.all_incidents():
