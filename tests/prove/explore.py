@@ -15,7 +15,7 @@ from tests.prove.world import World
 
 CHUNK = 20
 
-SHARES = {"dynamodb": 0.01, "power cut": 0.15, "single": 0.35}
+SHARES = {"dynamodb": 0.01, "power-cut": 0.15, "single": 0.35}
 """What part of all schedules is of these kinds; the rest are storms. Of DynamoDB there are few, for
 moto is slow; of the single troubles there are as many as there are places, and no more."""
 
@@ -46,7 +46,7 @@ def plan(schedules: int) -> dict[str, list[int]]:
     """Return how many schedules of each kind make up so many, as their numbers."""
     places = len(every_single_trouble())
     singles = min(places, round(schedules * SHARES["single"]))
-    counts = {kind: round(schedules * SHARES[kind]) for kind in ("power cut", "dynamodb")}
+    counts = {kind: round(schedules * SHARES[kind]) for kind in ("power-cut", "dynamodb")}
     counts["storm"] = schedules - singles - sum(counts.values())
     numbers = {kind: list(range(count)) for kind, count in counts.items()}
     # Fewer than all are spread evenly over the reference scenarios.

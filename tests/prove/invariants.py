@@ -74,7 +74,7 @@ def somebody_was_told(world: World) -> Complaints:
     """Every incident is named in at least one notice that really reached people.
 
     Allowed: an incident that a person closed or acknowledged, who knew of it. And a one-machine
-    mode that died right after it closed the incident: it does not remember what it still wanted to say.
+    mode that died after it closed the incident: it does not remember what it wanted to say.
     """
     named = {notice.incident_id for _, notice in world.board.delivered}
     for incident in world.all_incidents():
@@ -208,6 +208,15 @@ def _forged(world: World, command: Command, incident: Incident, rule: Rule) -> b
     return command.host != incident.target.name or all(b.is_forged for b in about)
 
 
+def _given_away(world: World, command: Command, incident: Incident, rule: Rule) -> bool:
+    """People were told that it is theirs, and why nothing more is run."""
+    return any(
+        notice.kind is NoticeKind.HANDED_OVER and at < command.begun_at
+        for at, notice in world.board.delivered
+        if notice.incident_id == incident.id
+    )
+
+
 def _too_soon(world: World, command: Command, incident: Incident, rule: Rule) -> bool:
     """Another incident's command went to this host within the cooldown."""
     shortest = min(
@@ -252,6 +261,7 @@ GATES: dict[str, Gate] = {
     "maintenance": _maintained,
     "autonomy": _without_a_word,
     "closed": _closed,
+    "handed over": _given_away,
     "stale event": _stale,
     "identity": _forged,
     "cooldown": _too_soon,

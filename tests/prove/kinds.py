@@ -127,7 +127,7 @@ def storm(number: int, seed: int, kind: str = "storm", **more: Any) -> Schedule:
 
 def power_cut(number: int, seed: int) -> Schedule:
     """Return a storm on one machine, which dies as a whole and forgets all but its store."""
-    return storm(number, seed, "power cut", one_machine=True)
+    return storm(number, seed, "power-cut", one_machine=True)
 
 
 def dynamodb(number: int, seed: int) -> Schedule:
@@ -136,7 +136,7 @@ def dynamodb(number: int, seed: int) -> Schedule:
 
 
 KINDS: dict[str, Callable[[int, int], Schedule]] = {
-    "single": single, "storm": storm, "power cut": power_cut, "dynamodb": dynamodb,
+    "single": single, "storm": storm, "power-cut": power_cut, "dynamodb": dynamodb,
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from autorecovery.models.incident import Attempt, CommandState, Decision, Ending, Incident
-from autorecovery.models.reason import Reason, Verdict
+from autorecovery.models.reason import IncidentState, Reason, Verdict
 from autorecovery.models.rule import Rung
 from autorecovery.ports import Workflow
 from autorecovery.response.announce import announce
@@ -27,6 +27,9 @@ def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
     """Live one incident, from the first notice until it is healthy or a person closes it."""
     incident = announce(incident_id, flow, app)
     rule = incident.rule
+    if incident.state is IncidentState.HANDED_OVER:
+        # By an earlier life, of which only the store knows: what a human has stays with the human.
+        return finish(incident, Reason.RESPONSE_LOST, (), None, flow, app)
     if rule is None or not rule.recover:
         why = Reason.NOTHING_TO_RUN if rule else Reason.NO_RULE
         return finish(incident, why, (), None, flow, app)
