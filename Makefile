@@ -6,7 +6,10 @@ BIN := .venv/bin
 # Found by name, so that a shell's own settings do not leak into tools.
 unexport PYTHONPATH
 
-.PHONY: help install demo test quick check format lint types contracts shell-lint scripts-lint \
+SCHEDULES ?= 2000
+SEED ?= 1
+
+.PHONY: help install demo test prove quick check format lint types contracts shell-lint scripts-lint \
         validate synth diff deploy destroy package bench clean
 
 help: ## Show the targets
@@ -38,6 +41,9 @@ test: check ## Everything CI runs
 
 quick: $(BIN)/.everything ## The tests of the common loop: seconds
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests/unit tests/integration
+
+prove: $(BIN)/.everything ## Whole system under simulated trouble: SCHEDULES=20000 SEED=7
+	@PYTHONPATH=lambda_functions:. $(BIN)/python -m tests.prove --schedules $(SCHEDULES) --seed $(SEED)
 
 check: lint types contracts validate ## Everything that can be said without running the product
 

@@ -4,12 +4,12 @@ The same functions serve the command line, chat buttons and the page. Each answe
 changes nothing where there is nothing to decide.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from autorecovery.models.controls import Approval, Order, Promotion
+from autorecovery.models.controls import Approval, Promotion
 from autorecovery.models.incident import Entry, EntryKind, Incident, incident_id
+from autorecovery.models.order import Order, orders_in
 from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.rule import Rule
 from autorecovery.models.signal import BY_HAND, Signal, SignalKind, Target
@@ -91,16 +91,16 @@ def recover(incident: Incident, by: str, app: People) -> Answer:
     if why_not := _why_no_climb(incident):
         return Answer(False, f"{incident.id} {why_not}")
     story = app.incidents.timeline(incident.id)
-    orders = [entry for entry in story if entry.kind is EntryKind.ORDERED]
-    mine = _order(len(orders) + 1, by, app.clock())
-    if orders and not _is_followed(orders[-1], story):
+    orders = orders_in(story)
+    if orders and orders[-1].followed not in {entry.key for entry in story}:
         return Answer(False, f"{incident.id}: {_has_asked(orders[-1])}")
-    app.incidents.record(incident.id, mine)
-    stands = next(e for e in app.incidents.timeline(incident.id) if e.key == mine.key)
+    mine = Order(len(orders) + 1, by, app.clock())
+    app.incidents.record(incident.id, mine.entry)
+    stands = orders_in(app.incidents.timeline(incident.id))[mine.number - 1]
     if stands != mine:
         return Answer(False, f"{incident.id}: {_has_asked(stands)}")
     _wake(incident, app)
-    return Answer(True, f"{incident.id}: {mine.text}; autorecovery explain {incident.id} tells")
+    return Answer(True, f"{incident.id}: {_will_tell(mine, incident.id)}")
 
 
 def open_by_hand(rule: Rule, target: Target, by: str, app: People) -> Answer:
@@ -119,11 +119,11 @@ def open_by_hand(rule: Rule, target: Target, by: str, app: People) -> Answer:
     claim = app.incidents.open(candidate)
     if not claim.won:
         return recover(claim.incident, by, app)
-    order = _order(1, by, now)
-    app.incidents.record(candidate.id, order)
+    order = Order(1, by, now)
+    app.incidents.record(candidate.id, order.entry)
     app.responses.start(candidate.id)
     app.incidents.mark_started(candidate.id)
-    return Answer(True, f"{candidate.id}: {order.text}; autorecovery explain {candidate.id} tells")
+    return Answer(True, f"{candidate.id}: {_will_tell(order, candidate.id)}")
 
 
 def promote(script: str, rule_name: str, by: str, app: People) -> Answer:
@@ -153,20 +153,12 @@ def _why_no_climb(incident: Incident) -> str | None:
     return _BUSY.get(incident.state)
 
 
-def _order(number: int, by: str, now: datetime) -> Entry:
-    return Entry(
-        f"order {number}", now, EntryKind.ORDERED, f"recovery asked for by {by}", {"by": by}
-    )
+def _has_asked(order: Order) -> str:
+    return f"{order.by} has asked for it already, at {order.at:%H:%M:%S} UTC"
 
 
-def _is_followed(order: Entry, story: Sequence[Entry]) -> bool:
-    """Return whether the response has taken this order up."""
-    followed = Order(order.key, str(order.facts["by"]), order.at).followed
-    return any(entry.key == followed for entry in story)
-
-
-def _has_asked(order: Entry) -> str:
-    return f"{order.facts['by']} has asked for it already, at {order.at:%H:%M:%S} UTC"
+def _will_tell(order: Order, incident_id: str) -> str:
+    return f"{order.entry.text}; autorecovery explain {incident_id} tells what comes of it"
 
 
 def _last_question(incident: Incident, app: People) -> Entry | None:

@@ -16,6 +16,7 @@ from tests.response_world import (
     INSTANCE,
     RELIEVE,
     RESTART,
+    WELL,
     CrashOnce,
     World,
     incident,
@@ -153,6 +154,19 @@ def test_what_an_earlier_life_sent_is_looked_after_whatever_the_gates_say_by_now
     world.respond(lasting=LONG)
     assert "ended 1" in {entry.key for entry in world.story}
     assert str(Reason.RESPONSE_LOST) in world.board.posted[1].headline
+    assert len(world.runner.tries) == 1
+
+
+def test_what_an_earlier_life_handed_over_stays_with_the_human() -> None:
+    world = _never_cured()
+    world.respond(lasting=LONG)
+    assert world.present.state is IncidentState.HANDED_OVER
+    world.forget()
+    world.reader.value_at = lambda moment: WELL
+    ending = world.respond()
+    assert ending is not None
+    assert ending.reason is Reason.HEALTHY_BY_ITSELF  # and not by a script that was seen to fail
+    assert world.told.count(NoticeKind.HANDED_OVER) == 1
     assert len(world.runner.tries) == 1
 
 

@@ -73,7 +73,7 @@ def test_the_story_is_told_in_order() -> None:
     world.respond()
     assert [entry.key for entry in world.story] == [
         "told opened", "decided 1", "intended 1", "started 1", "ended 1", "verified 1",
-        "told recovered 1", "closed",
+        f"told recovered by {world.opened.id}-r1", "closed",
     ]  # fmt: skip
 
 
@@ -496,6 +496,7 @@ def test_what_nobody_heard_of_is_told_again_after_it_is_over() -> None:
     world.later(timedelta(minutes=10), lambda: setattr(world.board, "is_down", False))
     world.respond()
     assert world.told == [NoticeKind.RECOVERED]
+    assert "it took 1m" in world.board.posted[0].lines[-1]  # and not the time nobody could be told
     assert world.present.is_closed
 
 

@@ -1,4 +1,4 @@
-"""What people tell the system while it runs: halt, maintenance, approvals, recovery by hand."""
+"""What people tell the system while it runs: halt, maintenance, approvals, promotions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,21 +23,6 @@ class Approval:
     approved: bool
     by: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A person's word to climb a rule's ladder, whatever the incident's level or the autonomy."""
-
-    key: str
-    """Of its entry in the timeline: `order 1`, `order 2`, …"""
-    by: str
-    at: datetime
-
-    @property
-    def followed(self) -> str:
-        """Return the key of the entry that says that it was taken up."""
-        return f"following {self.key}"
 
 
 @dataclass(frozen=True, slots=True)

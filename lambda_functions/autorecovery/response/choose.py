@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from autorecovery.errors import ReadError
 from autorecovery.models.canary import CANARY
-from autorecovery.models.controls import Approval, Order
+from autorecovery.models.controls import Approval
 from autorecovery.models.history import Case
 from autorecovery.models.incident import (
     Attempt,
@@ -16,6 +16,7 @@ from autorecovery.models.incident import (
     Incident,
     attempt_token,
 )
+from autorecovery.models.order import Order
 from autorecovery.models.reason import Reason
 from autorecovery.models.rule import Rung
 from autorecovery.ports import Presence, Workflow
@@ -44,6 +45,17 @@ class Footing:
     """When the rung before was seen to have failed; None before the first."""
 
 
+def follow(incident: Incident, order: Order, flow: Workflow, app: Response) -> None:
+    """Note that a person's word to climb the ladder is taken up: once, in whatever life."""
+
+    def note() -> bool:
+        text = f"the ladder is climbed at the word of {order.by}"
+        app.note(incident.id, order.followed, EntryKind.DECIDED, text)
+        return True
+
+    flow.step(f"follow order {order.number}", note, bool)
+
+
 def choose(
     incident: Incident,
     rung: Rung,
@@ -61,9 +73,6 @@ def choose(
     label = f"{footing.number} {again}".rstrip()
 
     def weigh() -> Decision:
-        if footing.order is not None and footing.failed_at is None:
-            text = f"the ladder is climbed at the word of {footing.order.by}"
-            app.note(incident.id, footing.order.followed, EntryKind.DECIDED, text)
         facts = _gather(incident.id, rung, footing, app)
         decision = replace(decide(facts), at=facts.now)
         text = f"{'run' if decision.acts else 'hold'} {rung.run}: {decision.reason}"

@@ -5,6 +5,7 @@ from functools import partial
 
 from autorecovery.models.incident import Climb, CommandState, Ending, EntryKind, Incident
 from autorecovery.models.notice import Notice
+from autorecovery.models.order import Order
 from autorecovery.models.reason import IncidentState, Reason, Verdict
 from autorecovery.notices import compose
 from autorecovery.ports import Workflow
@@ -18,17 +19,17 @@ TELL_AGAIN = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 240, 1440))
 
 
 def hand_over(
-    incident: Incident, climb: Climb, climbs: int, followed: int, flow: Workflow, app: Response
+    incident: Incident, climb: Climb, order: Order | None, flow: Workflow, app: Response
 ) -> Look:
     """Hand the incident to a human, and stay with it: return the look that ended the watch.
 
     It ends with health, with a person who closes the incident, or with one who orders another
-    climb, `followed` orders having been followed so far.
+    climb. `order` is the one by which the last climb began, if one did.
     """
-    label = HANDED_OVER if climbs == 1 else f"{HANDED_OVER} {climbs}"
+    label = f"{HANDED_OVER} after order {order.number}" if order else HANDED_OVER
     tell = partial(_tell, incident, climb, label, app)
     since = flow.step(label, tell, datetime)
-    return keep_watch(incident, label, since, flow, app, lambda look: False, followed=followed)
+    return keep_watch(incident, label, since, flow, app, lambda look: False)
 
 
 def _tell(incident: Incident, climb: Climb, label: str, app: Response) -> datetime:
@@ -45,20 +46,17 @@ def _tell(incident: Incident, climb: Climb, label: str, app: Response) -> dateti
     return next(entry.at for entry in story if entry.key == label)
 
 
-def tell_recovery(
-    incident: Incident, climb: Climb, climbs: int, flow: Workflow, app: Response
-) -> datetime:
+def tell_recovery(incident: Incident, climb: Climb, flow: Workflow, app: Response) -> datetime:
     """Tell people that it is well again, and return since when that is known."""
     attempt = climb.attempts[-1]
     assert attempt.judgement is not None, "verified attempts were judged"
     verified_at = attempt.judgement.at
 
     def tell() -> bool:
-        notice = compose.recovered(incident, attempt, climb.proof, app.clock())
-        app.tell(notice, f"recovered {climbs}")
+        app.tell(_good_news(incident, climb), f"recovered by {attempt.token}")
         return True
 
-    flow.step(f"tell recovery {climbs}", tell, bool)
+    flow.step(f"tell recovery by {attempt.token}", tell, bool)
     return verified_at
 
 
@@ -137,10 +135,17 @@ def _verdict(climb: Climb) -> Verdict | None:
     return Verdict.SELF_HEALED if climb.reason is Reason.HEALTHY_BY_ITSELF else None
 
 
+def _good_news(incident: Incident, climb: Climb) -> Notice:
+    """Return what was proven, as of when it was proven: it may be told later."""
+    attempt = climb.attempts[-1]
+    assert attempt.judgement is not None, "verified attempts were judged"
+    return compose.recovered(incident, attempt, attempt.judgement.proof, attempt.judgement.at)
+
+
 def _last_notice(incident: Incident, climb: Climb, app: Response) -> Notice:
     now = app.clock()
     if climb.reason is Reason.RECOVERED:
-        return compose.recovered(incident, climb.attempts[-1], climb.proof, now)
+        return _good_news(incident, climb)
     if climb.reason is Reason.CLOSED_BY_PERSON:
         return compose.closed_by_person(incident, now)
     _, proof = check_health(app.present(incident.id), now, app)

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from autorecovery.models.actions import ASK_HUMAN
 from autorecovery.models.canary import CANARY
-from autorecovery.models.controls import Order
 from autorecovery.models.incident import Attempt, Climb, CommandState, Decision, Ending, Incident
-from autorecovery.models.reason import Reason, Verdict
+from autorecovery.models.order import Order
+from autorecovery.models.reason import IncidentState, Reason, Verdict
 from autorecovery.models.rule import Rung
 from autorecovery.models.signal import BY_HAND
 from autorecovery.ports import Workflow
@@ -19,7 +19,7 @@ from autorecovery.response.announce import announce
 from autorecovery.response.appraise import appraise
 from autorecovery.response.ask import ask
 from autorecovery.response.budget import give_back, pause_for_turn, reserve
-from autorecovery.response.choose import Footing, choose
+from autorecovery.response.choose import Footing, choose, follow
 from autorecovery.response.echo import is_echo
 from autorecovery.response.finish import close, end_canary, hand_over, tell_recovery
 from autorecovery.response.recover import recover
@@ -35,31 +35,31 @@ def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
         return Ending(incident_id, Reason.ECHO)
     incident = announce(incident_id, flow, app)
     climb, order = _by_itself(incident, flow, app)
-    climbs, followed = 1, 1 if order else 0
-    climb = _settled(incident, climb, climbs, flow, app)
     if incident.rule_name == CANARY:
         return end_canary(incident, climb, flow, app)
     while not climb.is_end:
-        look = hand_over(incident, climb, climbs, followed, flow, app)
+        look = hand_over(incident, climb, order, flow, app)
         if look.order is None:
             climb = replace(climb, reason=look.over or climb.reason)
             break
-        climb = _climb(incident, climbs, look.order, flow, app)
-        climbs, followed = climbs + 1, followed + 1
-        climb = _settled(incident, climb, climbs, flow, app)
+        order = look.order
+        climb = _climb(incident, order, flow, app)
     return close(incident, climb, flow, app)
 
 
 def _by_itself(incident: Incident, flow: Workflow, app: Response) -> tuple[Climb, Order | None]:
     """Return how the first climb ended, or why there was none, and by whose word it began."""
     rule = incident.rule
+    if incident.state is IncidentState.HANDED_OVER:
+        # By an earlier life, of which only the store knows: what a human has stays with the human.
+        return Climb(Reason.RESPONSE_LOST), None
     if rule is None or not rule.recover:
         return Climb(Reason.NOTHING_TO_RUN if rule else Reason.NO_RULE), None
     look = _await_recovery_level(incident, flow, app)
     if look and look.over:
         return Climb(look.over), None
     order = look.order if look else None
-    return _climb(incident, 0, order, flow, app), order
+    return _climb(incident, order, flow, app), order
 
 
 def _await_recovery_level(incident: Incident, flow: Workflow, app: Response) -> Look | None:
@@ -73,17 +73,28 @@ def _await_recovery_level(incident: Incident, flow: Workflow, app: Response) -> 
     def is_bad_enough(look: Look) -> bool:
         return look.level.reaches(enough) and not by_hand
 
-    return keep_watch(incident, "warning", since, flow, app, is_bad_enough, followed=0)
+    return keep_watch(incident, "warning", since, flow, app, is_bad_enough)
 
 
-def _climb(
-    incident: Incident, climbs: int, order: Order | None, flow: Workflow, app: Response
-) -> Climb:
-    """Return how far the ladder led, after so many climbs before; only a rung that was seen to
-    fail leads to the next one.
+def _climb(incident: Incident, order: Order | None, flow: Workflow, app: Response) -> Climb:
+    """Return how far the ladder led, and, where it led to health, whether that lasted."""
+    if order is not None:
+        follow(incident, order, flow, app)
+    climb = _rung_by_rung(incident, order, flow, app)
+    if climb.reason is not Reason.RECOVERED:
+        return climb
+    verified_at = tell_recovery(incident, climb, flow, app)
+    over = relapse(incident, climb.attempts[-1].token, verified_at, flow, app)
+    return replace(climb, reason=over) if over else climb
+
+
+def _rung_by_rung(incident: Incident, order: Order | None, flow: Workflow, app: Response) -> Climb:
+    """Return how far the ladder led; only a rung that was seen to fail leads to the next one.
+
+    Attempts are numbered over all climbs: the system's own is the first, each order's follows.
     """
     rungs = incident.rule.recover if incident.rule else ()
-    first = climbs * len(rungs) + 1
+    first = (order.number if order else 0) * len(rungs) + 1
     wants_human = bool(rungs) and rungs[-1].run == ASK_HUMAN
     climb = Climb(Reason.HUMAN_WANTED if wants_human else Reason.LADDER_EXHAUSTED)
     footing = Footing(first, first, order)
@@ -105,15 +116,6 @@ def _climb(
         assert attempt.judgement is not None, "only a verdict leads to the next rung"
         footing = replace(footing, failed_at=attempt.judgement.at)
     return climb
-
-
-def _settled(incident: Incident, climb: Climb, climbs: int, flow: Workflow, app: Response) -> Climb:
-    """Return the climb as it stands once a recovery has been told and has proved to last."""
-    if climb.reason is not Reason.RECOVERED:
-        return climb
-    verified_at = tell_recovery(incident, climb, climbs, flow, app)
-    over = relapse(incident, verified_at, climbs, flow, app)
-    return replace(climb, reason=over) if over else climb
 
 
 def _permission(

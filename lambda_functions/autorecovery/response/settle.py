@@ -23,23 +23,24 @@ class Calm:
 
 
 def relapse(
-    incident: Incident, verified_at: datetime, climbs: int, flow: Workflow, app: Response
+    incident: Incident, attempt: str, verified_at: datetime, flow: Workflow, app: Response
 ) -> Reason | None:
     """Return RELAPSED where fresh data breaches again, CLOSED_BY_PERSON where somebody closed it.
 
     None once its alarms have said OK, or would have: who has no alarm is not kept waiting.
+    `attempt` is the token of the one that was verified.
     """
     turn, woken = 0, False
     while True:
-        look = partial(_look, incident.id, verified_at, climbs, app)
-        calm = flow.step(f"settle {climbs}.{turn}", look, Calm)
+        look = partial(_look, incident.id, attempt, verified_at, app)
+        calm = flow.step(f"settle {attempt}.{turn}", look, Calm)
         if calm.settled or calm.over:
             return calm.over
-        woken = rest(incident.id, f"settling {climbs}.{turn}", PAUSE, flow, app, deaf=woken)
+        woken = rest(incident.id, f"settling {attempt}.{turn}", PAUSE, flow, app, deaf=woken)
         turn += 1
 
 
-def _look(incident_id: str, verified_at: datetime, climbs: int, app: Response) -> Calm:
+def _look(incident_id: str, attempt: str, verified_at: datetime, app: Response) -> Calm:
     incident, now = app.present(incident_id), app.clock()
     if incident.is_closed:
         return Calm(settled=True, over=Reason.CLOSED_BY_PERSON)
@@ -49,6 +50,6 @@ def _look(incident_id: str, verified_at: datetime, climbs: int, app: Response) -
     samples = app.read(incident, verified_at).samples
     if samples and samples[-1].health is Health.BREACHING:
         text = f"{Reason.RELAPSED}: {describe_samples(samples)}"
-        app.note(incident_id, f"relapsed {climbs}", EntryKind.VERIFIED, text)
+        app.note(incident_id, f"relapsed {attempt}", EntryKind.VERIFIED, text)
         return Calm(settled=True, over=Reason.RELAPSED)
     return Calm(settled=now >= verified_at + ALARMS_REMEMBER)

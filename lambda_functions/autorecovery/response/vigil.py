@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import accumulate
 
-from autorecovery.models.controls import Order
 from autorecovery.models.incident import Entry, EntryKind, Incident
+from autorecovery.models.order import Order, next_order
 from autorecovery.models.reason import Level, Reason
 from autorecovery.models.rule import Verification
 from autorecovery.models.signal import HEALTHY_STATES, SignalKind
@@ -74,17 +74,14 @@ def keep_watch(
     flow: Workflow,
     app: Response,
     until: Callable[[Look], bool],
-    *,
-    followed: int,
 ) -> Look:
     """Return the look at which the incident was over, ordered to climb, or `until` was met.
 
-    `since` is when the waiting began: people are reminded from then on. So many orders to climb
-    were `followed` already.
+    `since` is when the waiting began: people are reminded from then on.
     """
     turn, reminders, woken = 0, 0, False
     while True:
-        see = partial(_look, incident, label, since, reminders, followed, app)
+        see = partial(_look, incident, label, since, reminders, app)
         look = flow.step(f"{label}: look {turn}", see, Look)
         if look.over or look.order or until(look):
             return look
@@ -123,7 +120,6 @@ def _look(
     label: str,
     since: datetime,
     reminders: int,
-    followed: int,
     app: Response,
 ) -> Look:
     present, now = app.present(incident.id), app.clock()
@@ -141,7 +137,7 @@ def _look(
         reminders = due
     until_next = next_reminder(waits, due) - waited
     pause = min(pause_after(waited), max(until_next, FIRST_PAUSE))
-    return Look(now, present.level, over, pause, reminders, _next_order(story, followed))
+    return Look(now, present.level, over, pause, reminders, next_order(story))
 
 
 def _remind(incident: Incident, key: str, proof: str, now: datetime, app: Response) -> None:
@@ -152,14 +148,6 @@ def _remind(incident: Incident, key: str, proof: str, now: datetime, app: Respon
 def _is_acknowledged(story: Sequence[Entry]) -> bool:
     """Return whether somebody said that they are on it: they need no reminding."""
     return any(entry.kind is EntryKind.ACKNOWLEDGED for entry in story)
-
-
-def _next_order(story: Sequence[Entry], followed: int) -> Order | None:
-    """Return the first order to climb that was not followed yet."""
-    orders = [entry for entry in story if entry.kind is EntryKind.ORDERED][followed:]
-    if not orders:
-        return None
-    return Order(orders[0].key, str(orders[0].facts["by"]), orders[0].at)
 
 
 def _last_signal_is_healthy(incident: Incident, app: Response) -> bool:
