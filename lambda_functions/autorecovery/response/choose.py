@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from autorecovery.errors import ReadError
 from autorecovery.models.incident import (
@@ -18,9 +18,6 @@ from autorecovery.ports import Presence, Workflow
 from autorecovery.response.budget import allowance, lease_for
 from autorecovery.response.gates import Facts, decide
 from autorecovery.response.stage import Response
-
-CLOCKS_DIFFER = timedelta(hours=1)
-"""A clock that was set back may have written an attempt down before its incident."""
 
 
 def choose(
@@ -96,13 +93,7 @@ def _gather(
 
 
 def _is_begun(incident: Incident, number: int, app: Response) -> bool:
-    """Return whether an earlier life of this response, of which only the store knows, got so far.
-
-    It happens where the journal ends with its process, as on one machine.
-    """
-    token = attempt_token(incident.id, number)
-    known = app.attempts.recent_on(incident.target, incident.opened_at - CLOCKS_DIFFER)
-    return any(attempt.token == token for attempt in known)
+    return app.begun(incident, number) is not None
 
 
 def _presence(incident: Incident, app: Response) -> Presence | None:

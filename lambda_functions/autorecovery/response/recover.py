@@ -106,13 +106,19 @@ def _plan(
 
 def _intend(plan: Attempt, number: int, app: Response) -> Attempt:
     """Return the plan, written down; `resumed` where an earlier life did so, and may have sent."""
-    attempt = plan if app.attempts.intend(plan) else replace(plan, resumed=True)
+    attempt = plan if app.attempts.intend(plan) else _resumed(plan, number, app)
     app.incidents.move(plan.incident_id, IncidentState.RECOVERING)
     app.note(
         plan.incident_id, f"intended {number}", EntryKind.STARTED, f"about to run {plan.script}",
         parameters=plan.parameters, token=plan.token,
     )  # fmt: skip
     return attempt
+
+
+def _resumed(plan: Attempt, number: int, app: Response) -> Attempt:
+    """Return the plan as what an earlier life has begun; a verdict that it reached still stands."""
+    earlier = app.begun(app.present(plan.incident_id), number)
+    return replace(plan, resumed=True, judgement=earlier.judgement if earlier else None)
 
 
 def _send(attempt: Attempt, number: int, flow: Workflow, app: Response) -> Sent:
