@@ -170,6 +170,33 @@ def test_what_an_earlier_life_handed_over_stays_with_the_human() -> None:
     assert len(world.runner.tries) == 1
 
 
+def test_the_verdict_of_an_earlier_life_stands() -> None:
+    world = _never_cured()
+    with pytest.raises(PowerCut):
+        world.respond(crash=cut_the_power_before("give back 1"))
+    world.forget()
+    world.reader.value_at = lambda moment: WELL
+    ending = world.respond()
+    assert ending is not None
+    assert (ending.reason, ending.verdict) == (Reason.HEALTHY_BY_ITSELF, Verdict.NOT_RECOVERED)
+    assert str(Reason.RESPONSE_LOST) in world.board.posted[1].headline
+
+
+class PowerCut(BaseException):
+    """The whole process is gone, its journal too."""
+
+
+def cut_the_power_before(step: str) -> Callable[[str], bool]:
+    """Return a crash that no replay follows."""
+
+    def crash(place: str) -> bool:
+        if place == f"before {step}":
+            raise PowerCut
+        return False
+
+    return crash
+
+
 def test_what_an_earlier_life_sent_in_vain_goes_to_a_human_not_to_the_next_rung() -> None:
     world = World(incident(rule(RESTART, RELIEVE)), cures=())
     world.respond(lasting=timedelta(seconds=2))

@@ -24,9 +24,6 @@ from autorecovery.response.budget import allowance, lease_for
 from autorecovery.response.gates import Facts, decide, of_the_canary
 from autorecovery.response.stage import Response
 
-CLOCKS_DIFFER = timedelta(hours=1)
-"""A clock that was set back may have written an attempt down before its incident."""
-
 LOOKED_AT = 200
 """Cases of a rule that tell of flapping and of correlation; where more came, both are plain."""
 
@@ -146,13 +143,7 @@ def _cooldown(incident: Incident, app: Response) -> timedelta:
 
 
 def _is_begun(incident: Incident, number: int, app: Response) -> bool:
-    """Return whether an earlier life of this response, of which only the store knows, got so far.
-
-    It happens where the journal ends with its process, as on one machine.
-    """
-    token = attempt_token(incident.id, number)
-    known = app.attempts.recent_on(incident.target, incident.opened_at - CLOCKS_DIFFER)
-    return any(attempt.token == token for attempt in known)
+    return app.begun(incident, number) is not None
 
 
 def _presence(incident: Incident, app: Response) -> Presence | None:

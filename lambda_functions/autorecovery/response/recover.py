@@ -115,7 +115,7 @@ def _plan(
 
 def _intend(plan: Attempt, number: int, app: Response) -> Attempt:
     """Return the plan, written down; `resumed` where an earlier life did so, and may have sent."""
-    attempt = plan if app.attempts.intend(plan) else _resumed(plan, app)
+    attempt = plan if app.attempts.intend(plan) else _resumed(plan, number, app)
     app.incidents.move(plan.incident_id, IncidentState.RECOVERING)
     app.note(
         plan.incident_id, f"intended {number}", EntryKind.STARTED, f"about to run {plan.script}",
@@ -124,15 +124,18 @@ def _intend(plan: Attempt, number: int, app: Response) -> Attempt:
     return attempt
 
 
-def _resumed(plan: Attempt, app: Response) -> Attempt:
-    """Return the plan with what the earlier life asked for and when: by that it can be found."""
-    last = app.attempts.last_on(plan.target)
-    earlier = last if last and last.token == plan.token else plan
+def _resumed(plan: Attempt, number: int, app: Response) -> Attempt:
+    """Return the plan with what an earlier life asked for and when: by that it can be found.
+
+    A verdict that it reached still stands.
+    """
+    earlier = app.begun(app.present(plan.incident_id), number) or plan
     return replace(
         plan,
         parameters=earlier.parameters,
         intended_at=earlier.intended_at,
         status=CommandStatus(CommandState.PENDING),
+        judgement=earlier.judgement,
         resumed=True,
     )
 

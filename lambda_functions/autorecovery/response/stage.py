@@ -7,7 +7,7 @@ from typing import Any
 
 from autorecovery.config import Configuration
 from autorecovery.errors import NoticeError, ReadError
-from autorecovery.models.incident import Entry, EntryKind, Incident
+from autorecovery.models.incident import Attempt, Entry, EntryKind, Incident, attempt_token
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.ports import (
     AttemptLog,
@@ -22,6 +22,9 @@ from autorecovery.ports import (
 )
 from autorecovery.response.health import Reading, read_health
 from autorecovery.response.storm import FOLDED, Storms, storm_in
+
+CLOCKS_DIFFER = timedelta(hours=1)
+"""A clock that was set back may have written an attempt down before its incident."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,15 @@ class Response:
         """Tell of the storm that this incident belongs to, where it has grown."""
         if storm := storm_in(story, incident.rule_name):
             self.storms.keep_up(incident, storm)
+
+    def begun(self, incident: Incident, number: int) -> Attempt | None:
+        """Return the attempt that an earlier life of this response has written down, if one did.
+
+        Where the journal ends with its process, as on one machine, only the store knows of it.
+        """
+        token = attempt_token(incident.id, number)
+        known = self.attempts.recent_on(incident.target, incident.opened_at - CLOCKS_DIFFER)
+        return next((attempt for attempt in known if attempt.token == token), None)
 
     def time_limit(self, script: str) -> timedelta:
         """Return how long a script may run; nothing, where it is not shipped and cannot be sent."""

@@ -43,6 +43,8 @@ def pause_between_looks(proof: Verification) -> timedelta:
 
 
 def _judge(incident: Incident, attempt: Attempt, rung: Rung, number: int, app: Response) -> Attempt:
+    if attempt.judgement is not None:
+        return attempt  # judged by an earlier life: what heals later was not healed by this script
     ended = attempt.status.ended_at
     assert ended is not None, "a finished attempt has an end"
     now = app.clock()
