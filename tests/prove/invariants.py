@@ -94,9 +94,11 @@ def _was_an_echo(world: World, incident: Incident) -> bool:
     if case is None or case.ended is not Reason.ECHO or case.ended_at is None:
         return False
     metric = getattr(incident.rule.when, "metric", "") if incident.rule else ""
-    slack = world.truth.jumped
-    history = world.machines.values[incident.target.name, metric]
-    return history.ever(WELL, case.ended_at - SILENCE - PERIOD - slack, case.ended_at + slack)
+    here = (c.ended_at for c in cases if c.target_key == incident.target.key and c is not case)
+    since = max((at for at in here if at and at <= incident.opened_at), default=case.opened_at)
+    history, slack = world.machines.values[incident.target.name, metric], world.truth.jumped
+    # What began to be sick a moment before it was closed could not be measured yet.
+    return not history.ever(SICK, since + PERIOD + slack, case.ended_at - PERIOD - slack)
 
 
 def nothing_is_dropped(world: World) -> Complaints:

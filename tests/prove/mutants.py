@@ -7,6 +7,7 @@ schedules in which that shows. They prove that the proof can fail.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 from autorecovery.adapters.simulated import workflow
 from autorecovery.adapters.sqlite import controls as sqlite_controls
 from autorecovery.adapters.sqlite import incident_log as sqlite_incidents
+from autorecovery.models.controls import Approval
 from autorecovery.models.fleet import Ledger
-from autorecovery.models.incident import CommandState, Ending, EntryKind, Incident
+from autorecovery.models.incident import CommandState, EntryKind, Incident
 from autorecovery.models.reason import Reason, Verdict
 from autorecovery.models.wire import encode
 from autorecovery.ports import Claim
-from autorecovery.response import budget, choose, finish, gates, recover, run, verify
+from autorecovery.response import budget, choose, echo, finish, gates, recover, run, verify
 from autorecovery.response.stage import Response
 from autorecovery.triage import run as triage_run
 from tests.prove import kinds
@@ -148,9 +150,11 @@ def _send_without_asking(attempt: Any, app: Response) -> recover.Sent:
 
 
 def _read_then_write(
-    incident: Any, rung: Any, number: int, decision: Any, flow: Any, app: Any
+    incident: Any, rung: Any, number: int, again: str, decision: Any, flow: Any, app: Any
 ) -> Any:
     """Take the budget in two calls: look, then write."""
+    if not decision.acts:
+        return decision
 
     def take() -> Any:
         lease = budget.lease_for(incident, rung, number, app)
@@ -161,7 +165,7 @@ def _read_then_write(
         app.budget.write(decision.group, ledger.give(lease, allowed, app.clock()))
         return decision
 
-    return flow.step(f"reserve {number}", take, type(decision))
+    return flow.step(f"reserve {number} {again}".rstrip(), take, type(decision))
 
 
 def _write(self: Any, group: str, ledger: Ledger) -> None:
@@ -186,14 +190,29 @@ def _unlimited(wanted: Reason) -> Callable[..., Reason | None]:
     return refusal
 
 
-def _silent(self: Response, notice: Any, key: str) -> None:
+def _silent(self: Response, notice: Any, key: str, *, alone: bool = False) -> None:
     """Note it as told without telling."""
     self.note(notice.incident_id, f"told {key}", EntryKind.NOTIFIED, "told", delivered=True)
 
 
-def _just_stop(incident: Any, reason: Any, *rest: Any) -> Any:
-    """End the response without handing the incident over."""
-    return Ending(incident.id, reason)
+def _tell_no_human(incident: Any, climb: Any, label: str, app: Any) -> Any:
+    """Go on as if the incident had been handed over."""
+    return app.clock()
+
+
+def _believe_the_echo(incident_id: str, app: Any) -> Any:
+    """Close whatever follows on trouble that ended well, without a look at fresh data."""
+    incident = app.present(incident_id)
+    if echo._end_of_trouble_before(incident, app) is None:
+        return echo.NO_ECHO
+    app.incidents.close(incident_id, Reason.ECHO, app.clock())
+    return echo.Impression(echo=True, settled=True)
+
+
+def _approve_every_rung(incident: Any, footing: Any, app: Any) -> Any:
+    """Take a person's word for the whole ladder."""
+    order = footing.order
+    return order and Approval("every rung", approved=True, by=order.by, at=order.at)
 
 
 def _climb_anyway(attempt: Any) -> Reason | None:
@@ -275,6 +294,14 @@ def _race() -> Iterator[Schedule]:
     yield from _overtaking(crowded)
 
 
+def _climbed_by_hand() -> Scenario:
+    """Return a rule that observes, whose ladder a person has climbed; its first rung helps not."""
+    return scenario(
+        *sick(0), Happening(300, "recover", f"{HOSTS[0]} cpu"), cures=(),
+        rules={"cpu": {**LADDER["cpu"], "autonomy": "observe"}}, watched_for=timedelta(minutes=30),
+    )  # fmt: skip
+
+
 def _overtaking(crowded: Scenario) -> Iterator[Schedule]:
     for call in ("budget.ledger", "budget.reserve", "budget.write"):
         for nth in (1, 2):
@@ -350,8 +377,12 @@ MUTANTS = (
     Mutant("a late script's host is given back", "one attempt per host at a time", recover,
            "_judged_from", _release_early,
            lambda: singles("two rules, one after the other", "takes long")),
-    Mutant("the hand-over is skipped", "an end or a human", run, "finish", _just_stop,
+    Mutant("the hand-over is skipped", "an end or a human", finish, "_tell", _tell_no_human,
            NEVER_CURED),
+    Mutant("every late alarm is called an echo", "somebody was told", echo, "_look",
+           _believe_the_echo, lambda: alone(scenario(*sick(0), *sick(2500)))),
+    Mutant("an order approves every rung", "gates hold", choose, "_approval",
+           _approve_every_rung, lambda: alone(_climbed_by_hand())),
     Mutant("a start is not made up for", "an end or a human", triage_run, "_join",
            _join_without_start, _start_lost),
     Mutant("told is noted, and nobody told", "somebody was told", Response, "tell", _silent,

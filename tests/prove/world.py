@@ -413,14 +413,12 @@ class World:
 
     def _halt(self, happening: Happening, actor: str) -> None:
         halt = Halt("Kim", "just in case", self.engine.wall_clock())
-        with self._by_person(actor, happening):
+        with self._by_person(actor, happening, self._look_at_controls):
             self.controls.set_halt(halt)
-        self._look_at_controls()
 
     def _resume_all(self, happening: Happening, actor: str) -> None:
-        with self._by_person(actor, happening):
+        with self._by_person(actor, happening, self._look_at_controls):
             self.controls.set_halt(None)
-        self._look_at_controls()
 
     def _maintain(self, happening: Happening, actor: str) -> None:
         now = self.engine.wall_clock()
@@ -429,14 +427,12 @@ class World:
             "until": now + timedelta(hours=3), "targets": (happening.about,),
         }  # fmt: skip
         window = DeclaredWindow(MaintenanceWindow.model_validate(content), "Kim", now)
-        with self._by_person(actor, happening):
+        with self._by_person(actor, happening, self._look_at_controls):
             self.controls.declare(window)
-        self._look_at_controls()
 
     def _end_maintenance(self, happening: Happening, actor: str) -> None:
-        with self._by_person(actor, happening):
+        with self._by_person(actor, happening, self._look_at_controls):
             self.controls.end_window(f"work on {happening.about}")
-        self._look_at_controls()
 
     def _look_at_controls(self) -> None:
         now, controls = self.engine.now, self.stores.controls
@@ -453,37 +449,44 @@ class World:
 
     def _answer(self, happening: Happening, actor: str, *, approved: bool) -> None:
         if incident := self._meant(happening):
-            with self._by_person(actor, happening):
+            with self._by_person(actor, happening, partial(self._look_at_answers, incident)):
                 people.decide(incident, "Kim", self.people, approved=approved)
-            for number in range(1, 9):
-                token = f"{incident.id}-r{number}"
-                if stands := self.stores.controls.approval(token):
-                    self.truth.approvals.setdefault(token, (self.engine.now, stands.approved))
+
+    def _look_at_answers(self, incident: Incident) -> None:
+        for number in range(1, 9):
+            token = f"{incident.id}-r{number}"
+            if stands := self.stores.controls.approval(token):
+                self.truth.approvals.setdefault(token, (self.engine.now, stands.approved))
 
     def _close(self, happening: Happening, actor: str) -> None:
         if incident := self._meant(happening):
-            with self._by_person(actor, happening):
+            with self._by_person(actor, happening, partial(self._look_whether_closed, incident)):
                 people.close(incident, "Kim", self.people)
-            present = self.stores.incidents.get(incident.id)
-            if present and present.is_closed:
-                self.truth.closed.setdefault(incident.id, self.engine.now)
+
+    def _look_whether_closed(self, incident: Incident) -> None:
+        present = self.stores.incidents.get(incident.id)
+        if present and present.is_closed:
+            self.truth.closed.setdefault(incident.id, self.engine.now)
 
     def _acknowledge(self, happening: Happening, actor: str) -> None:
         if incident := self._meant(happening):
-            with self._by_person(actor, happening):
+            with self._by_person(actor, happening, lambda: None):
                 people.acknowledge(incident, "Kim", self.people)
                 self.truth.acknowledged.add(incident.id)
 
     def _recover(self, happening: Happening, actor: str) -> None:
         if incident := self._meant(happening):
-            with self._by_person(actor, happening):
+            with self._by_person(actor, happening, partial(self._look_at_orders, incident)):
                 people.recover(incident, "Kim", self.people)
-            rungs = len(incident.rule.recover) if incident.rule else 0
-            orders = orders_in(self.stores.incidents.timeline(incident.id))
-            for order in orders[len(self.truth.orders.get(incident.id, ())) :]:
-                self.truth.orders.setdefault(incident.id, []).append(self.engine.now)
-                token = f"{incident.id}-r{order.number * rungs + 1}"
-                self.truth.approvals.setdefault(token, (self.engine.now, True))
+
+    def _look_at_orders(self, incident: Incident) -> None:
+        """See which orders stand: each approves the first rung of the climb that follows it."""
+        rungs = len(incident.rule.recover) if incident.rule else 0
+        orders = orders_in(self.stores.incidents.timeline(incident.id))
+        for order in orders[len(self.truth.orders.get(incident.id, ())) :]:
+            self.truth.orders.setdefault(incident.id, []).append(self.engine.now)
+            token = f"{incident.id}-r{order.number * rungs + 1}"
+            self.truth.approvals.setdefault(token, (self.engine.now, True))
 
     def _meant(self, happening: Happening) -> Incident | None:
         host, rule = happening.about.split()
@@ -491,14 +494,21 @@ class World:
         return next((each for each in meant if each.rule_name == rule), None)
 
     @contextmanager
-    def _by_person(self, actor: str, happening: Happening) -> Iterator[None]:
-        """Let a person see the command fail, and type it again a minute later."""
+    def _by_person(
+        self, actor: str, happening: Happening, look: Callable[[], None]
+    ) -> Iterator[None]:
+        """Let a person see the command fail, and type it again a minute later.
+
+        `look` notes what really came of it, however the command ended.
+        """
         try:
             yield
         except (CrashedError, StoreError) as error:
             self.engine.note(f"fails ({error}), will be typed again")
             number = int(actor.rpartition(" ")[2])
             self.engine.after(60, actor, partial(self.happen, happening, number))
+        finally:
+            look()
 
     def story(self, incident_id: str) -> list[Entry]:
         """Return the timeline of an incident."""
