@@ -327,15 +327,12 @@ def timeline_is_true(world: World) -> Complaints:
     """Every command is in its incident's story, and the story says of none what is not so.
 
     Allowed: to say that something is unknown. And the one-machine mode, which forgets where it was
-    when it dies, does not write the end of a script down whose incident a person closed meanwhile,
-    nor that of a second rung: it takes up the first one, and hands over.
+    when it dies, does not write the end of a script down whose incident a person closed meanwhile.
     """
     taken = {command.token: command for command in world.machines.commands}
     for command in taken.values():
         story = {entry.key for entry in world.story(command.incident_id)}
-        forgets = world.scenario.one_machine and (
-            command.number > 1 or command.incident_id in world.truth.closed
-        )
+        forgets = world.scenario.one_machine and command.incident_id in world.truth.closed
         for key in (f"intended {command.number}", f"ended {command.number}"):
             if key not in story and not (forgets and key.startswith("ended")):
                 yield f"{command.token}: the timeline lacks {key!r}"

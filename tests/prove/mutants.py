@@ -273,8 +273,8 @@ def _never_mind(*anything: Any) -> None:
     """Do nothing."""
 
 
-def _never_begun(*anything: Any) -> bool:
-    return False
+def _never_begun(self: Response, incident: Any, number: int) -> None:
+    """Know of nothing that an earlier life has begun."""
 
 
 def _nothing_strange(*anything: Any) -> list[Any]:
@@ -429,6 +429,6 @@ MUTANTS = (
            _intend_later, NEVER_CURED),
     Mutant("unknown is called not run", "timeline is true", recover, "_poll", _guess,
            lambda: singles("never cured", "DeliveryTimedOut")),
-    Mutant("after a power cut gates hold what is begun", "timeline is true", choose, "_is_begun",
+    Mutant("after a power cut gates hold what is begun", "timeline is true", Response, "begun",
            _never_begun, lambda: _cut("never cured")),
 )  # fmt: skip

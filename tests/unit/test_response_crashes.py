@@ -260,3 +260,33 @@ def _places(world: World) -> list[str]:
 
 def _most(counter: Counter[str]) -> int:
     return max(counter.values(), default=0)
+
+
+def test_what_an_earlier_life_began_on_the_second_rung_is_looked_after_too() -> None:
+    world = World(incident(rule(RESTART, RELIEVE)), cures=())
+    world.respond(lasting=timedelta(minutes=5, seconds=10))
+    assert [attempt.script for attempt in world.runner.tries] == [
+        "restart_service", "relieve_memory",
+    ]  # fmt: skip
+    world.forget()
+    world.respond(lasting=LONG)
+    assert len(world.runner.tries) == 2
+    assert "ended 2" in {entry.key for entry in world.story}
+    assert str(Reason.RESPONSE_LOST) in world.board.posted[1].headline
+    assert world.controls.ledger("").leases == ()
+
+
+def test_who_closes_it_between_the_decision_and_the_sending_still_stops_it() -> None:
+    world = _never_cured()
+
+    def close_before_sending(place: str) -> bool:
+        if place == "before send 1.0":
+            closed = Reason.CLOSED_BY_PERSON
+            world.incidents.close(world.opened.id, closed, world.clock())
+        return False
+
+    ending = world.respond(crash=close_before_sending)
+    assert ending is not None
+    assert ending.reason is Reason.CLOSED_BY_PERSON
+    assert world.runner.tries == []
+    assert NoticeKind.HANDED_OVER not in world.told

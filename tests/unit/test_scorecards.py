@@ -1,5 +1,6 @@
 """How well a script serves a rule; one that helps too seldom is asked about from then on."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -80,6 +81,12 @@ def test_only_verdicts_that_say_something_count() -> None:
     found = card([attempt(number, verdict) for number, verdict in enumerate(verdicts)])
     assert (found.verified, found.attempts, found.unclear) == (2, 3, 2)
     assert found.rate == pytest.approx(2 / 3)
+
+
+def test_a_script_of_which_nobody_knows_whether_it_ran_earns_no_credit() -> None:
+    lost = replace(attempt(1, Verdict.VERIFIED), status=CommandStatus(CommandState.UNKNOWN))
+    found = card([lost])
+    assert (found.attempts, found.unclear) == (0, 1)
 
 
 def test_the_time_to_recover_is_from_opened_to_verified_by_nearest_rank() -> None:

@@ -27,6 +27,11 @@ class Order:
         """Return the key of the entry that says that it was taken up."""
         return f"following order {self.number}"
 
+    @property
+    def over(self) -> str:
+        """Return the key of the entry that says that its climb ended without a cure."""
+        return f"handed over after order {self.number}"
+
 
 def orders_in(story: Sequence[Entry]) -> list[Order]:
     """Return the orders of a timeline by their numbers."""
@@ -36,6 +41,9 @@ def orders_in(story: Sequence[Entry]) -> list[Order]:
 
 
 def next_order(story: Sequence[Entry]) -> Order | None:
-    """Return the first order that was not taken up yet."""
+    """Return the first order whose climb is not over: one that a life died over is taken up again.
+
+    What that life has begun is looked after then, and not begun again.
+    """
     keys = {entry.key for entry in story}
-    return next((order for order in orders_in(story) if order.followed not in keys), None)
+    return next((order for order in orders_in(story) if order.over not in keys), None)

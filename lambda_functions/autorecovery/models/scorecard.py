@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from math import ceil, sqrt
 
 from autorecovery.models.history import Case
-from autorecovery.models.incident import Attempt
+from autorecovery.models.incident import Attempt, CommandState
 from autorecovery.models.reason import Reason, Verdict
 
 CONFIDENCE = 1.96
@@ -75,7 +75,7 @@ def _card(
     cases: Sequence[Case],
     now: datetime,
 ) -> Scorecard:
-    verified = [attempt for attempt in group if attempt.verdict is Verdict.VERIFIED]
+    verified = [a for a in group if a.verdict is Verdict.VERIFIED and _is_known_to_have_run(a)]
     failed = sum(1 for attempt in group if attempt.verdict is Verdict.NOT_RECOVERED)
     low, high = wilson(len(verified), len(verified) + failed)
     opened = {case.incident_id: case.opened_at for case in cases}
@@ -99,6 +99,11 @@ def _card(
         held=len(held),
         self_healed=sum(1 for case in held if case.ended is Reason.HEALTHY_BY_ITSELF),
     )
+
+
+def _is_known_to_have_run(attempt: Attempt) -> bool:
+    """Return whether the script may take the credit: what was lost on its way healed nothing."""
+    return attempt.status.state is not CommandState.UNKNOWN
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:

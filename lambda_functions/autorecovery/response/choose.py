@@ -40,6 +40,8 @@ class Footing:
     """By whose word this climb began; None where the system began it."""
     failed_at: datetime | None = None
     """When the rung before was seen to have failed; None before the first."""
+    resumed: bool = False
+    """The rung before was begun by an earlier life: what that began is looked after, no more."""
 
 
 def follow(incident: Incident, order: Order, flow: Workflow, app: Response) -> None:
@@ -73,9 +75,10 @@ def choose(
         facts = _gather(incident.id, rung, footing, app)
         decision = replace(decide(facts), at=facts.now)
         text = f"{'run' if decision.acts else 'hold'} {rung.run}: {decision.reason}"
-        if _is_begun(incident, footing.number, app):
-            decision = replace(decision, acts=True, reason=Reason.RESPONSE_LOST)
-            text = f"look after {rung.run}: {decision.reason}"
+        begun = app.begun(incident, footing.number) is not None
+        if begun or footing.resumed:
+            decision = replace(decision, acts=begun, reason=Reason.RESPONSE_LOST)
+            text = f"{'look after' if begun else 'hold'} {rung.run}: {decision.reason}"
         gates = {gate.gate: _answer(gate) for gate in decision.gates}
         app.note(incident.id, f"decided {label}", EntryKind.DECIDED, text, gates=gates)
         return decision
@@ -140,10 +143,6 @@ def _cooldown(incident: Incident, app: Response) -> timedelta:
     rule = incident.rule
     configured = rule.cooldown if rule else None
     return app.configuration.limits.cooldown if configured is None else configured
-
-
-def _is_begun(incident: Incident, number: int, app: Response) -> bool:
-    return app.begun(incident, number) is not None
 
 
 def _presence(incident: Incident, app: Response) -> Presence | None:

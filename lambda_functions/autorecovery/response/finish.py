@@ -26,7 +26,7 @@ def hand_over(
     It ends with health, with a person who closes the incident, or with one who orders another
     climb. `order` is the one by which the last climb began, if one did.
     """
-    label = f"{HANDED_OVER} after order {order.number}" if order else HANDED_OVER
+    label = order.over if order else HANDED_OVER
     tell = partial(_tell, incident, climb, label, app)
     since = flow.step(label, tell, datetime)
     return keep_watch(incident, label, since, flow, app, lambda look: False)
@@ -35,6 +35,8 @@ def hand_over(
 def _tell(incident: Incident, climb: Climb, label: str, app: Response) -> datetime:
     """Return when it was handed over, which an earlier life may have done."""
     present = app.present(incident.id)
+    if present.is_closed:
+        return app.clock()  # a person closed it meanwhile: there is nothing to hand over
     app.incidents.move(incident.id, IncidentState.HANDED_OVER)
     app.note(incident.id, label, EntryKind.HANDED_OVER, f"handed to a human: {climb.reason}")
     # What the first notice said is not said again.

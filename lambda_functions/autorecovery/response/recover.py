@@ -159,9 +159,11 @@ def _send_once(attempt: Attempt, name: str, flow: Workflow, app: Response) -> Se
 
 
 def _try_to_send(attempt: Attempt, app: Response) -> Sent:
-    # Whoever halts everything between the decision and this moment still stops it.
+    # Whoever halts everything, or closes the incident, after the decision still stops it.
     if halt := app.controls.halt():
         return Sent(problem=f"{Reason.HALTED}, by {halt.by}: {halt.why}")
+    if app.present(attempt.incident_id).is_closed:
+        return Sent(problem=Reason.CLOSED_BY_PERSON)
     if app.clock() > attempt.not_after:
         return Sent(problem=f"the decision is older than {write_duration(START_WITHIN)}")
     try:

@@ -114,8 +114,8 @@ def _rung_by_rung(incident: Incident, order: Order | None, flow: Workflow, app: 
         if reason := _no_next_rung(attempt):
             return replace(climb, reason=reason)
         assert attempt.judgement is not None, "only a verdict leads to the next rung"
-        footing = replace(footing, failed_at=attempt.judgement.at)
-    return climb
+        footing = replace(footing, failed_at=attempt.judgement.at, resumed=attempt.resumed)
+    return replace(climb, reason=Reason.RESPONSE_LOST) if footing.resumed else climb
 
 
 def _permission(
@@ -155,6 +155,6 @@ def _no_next_rung(attempt: Attempt) -> Reason | None:
         return Reason.RECOVERED
     if attempt.status.state is CommandState.UNKNOWN:
         return Reason.MAY_STILL_BE_RUNNING
-    if attempt.resumed:
-        return Reason.RESPONSE_LOST
-    return None if attempt.verdict is Verdict.NOT_RECOVERED else Reason.UNCLEAR_OUTCOME
+    if attempt.verdict is Verdict.NOT_RECOVERED:
+        return None
+    return Reason.RESPONSE_LOST if attempt.resumed else Reason.UNCLEAR_OUTCOME
