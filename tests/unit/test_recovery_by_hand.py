@@ -211,3 +211,18 @@ def test_a_person_s_incident_is_as_bad_as_its_rule_needs() -> None:
     at_warnings = rule(RESTART, name="other", recover_at="warning")
     people.open_by_hand(at_warnings, INSTANCE, "ann", app_of(world))
     assert world.incidents.recent(1)[0].level is Level.WARNING
+
+
+def test_who_closes_it_while_a_climb_by_hand_goes_on_ends_it() -> None:
+    world = handed_over()
+    order(world)
+
+    def close() -> None:
+        people.close(world.present, "bob", app_of(world))
+        world.wake()
+
+    world.clock.at(world.clock() + MINUTE / 4, close)
+    ending = world.respond(lasting=20 * MINUTE)
+    assert ending is not None
+    assert ending.reason is Reason.CLOSED_BY_PERSON
+    assert len(world.runner.tries) == 2

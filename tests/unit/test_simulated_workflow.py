@@ -1,12 +1,14 @@
 """The simulated workflow and its clock keep the promises of the Workflow port."""
 
 from datetime import timedelta
+from itertools import count
 
 import pytest
 
 from autorecovery.adapters.simulated.clock import VirtualClock
 from autorecovery.adapters.simulated.workflow import (
     Execution,
+    ExhaustedError,
     NonDeterministicError,
     SimulatedWorkflow,
     live,
@@ -188,3 +190,14 @@ def test_time_never_runs_backwards() -> None:
     clock.advance(START - 2 * MINUTE)
     clock.advance(START)
     assert (seen, clock()) == ([START], START)
+
+
+def test_an_execution_holds_no_more_operations_than_lambda_allows() -> None:
+    clock = VirtualClock(START)
+
+    def for_ever(flow: SimulatedWorkflow) -> None:
+        for number in count():
+            flow.step(f"step {number}", lambda: True, bool)
+
+    with pytest.raises(ExhaustedError):
+        live(for_ever, Execution(), clock, "for ever")

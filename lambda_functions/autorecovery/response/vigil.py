@@ -137,7 +137,8 @@ def _look(
         reminders = due
     until_next = next_reminder(waits, due) - waited
     pause = min(pause_after(waited), max(until_next, FIRST_PAUSE))
-    return Look(now, present.level, over, pause, reminders, next_order(story))
+    order = None if over else next_order(story)  # nobody climbs for what is over
+    return Look(now, present.level, over, pause, reminders, order)
 
 
 def _remind(incident: Incident, key: str, proof: str, now: datetime, app: Response) -> None:

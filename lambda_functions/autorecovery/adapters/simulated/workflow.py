@@ -22,6 +22,15 @@ STORE_PAUSE = timedelta(seconds=10)
 """How often, and how soon, a step whose store did not answer is repeated."""
 
 
+MOST_OPERATIONS = 3_000
+"""What one durable execution may hold (AWS: Lambda quotas, durable functions). A wait that can be
+woken is two: the callback, and the step that says where it waits."""
+
+
+class ExhaustedError(AssertionError):
+    """The execution holds more operations than Lambda allows: it would fail for good."""
+
+
 class SuspendedError(BaseException):
     """The run leaves the processor: it waits. No Exception: nobody may catch it by accident."""
 
@@ -116,6 +125,8 @@ class SimulatedWorkflow:
     def _next(self, name: str) -> _Operation:
         journal = self._execution.journal
         if self._position == len(journal):
+            if len(journal) > MOST_OPERATIONS:
+                raise ExhaustedError(f"{name} is one operation too many")
             journal.append(_Operation(name))
         operation = journal[self._position]
         if operation.name != name:
