@@ -110,12 +110,13 @@ def send(
 def list_incidents(
     stack: Stack = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="Canaries too.")] = False,
     as_json: Json = False,
 ) -> None:
     """List incidents, the newest first."""
     from command_line import stories
 
-    stories.list_recent(stack, os.environ, limit=limit, as_json=as_json)
+    stories.list_recent(stack, os.environ, limit=limit, everything=everything, as_json=as_json)
 
 
 @incidents.command("show")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from autorecovery import people
+from autorecovery.models.canary import CANARY
 from autorecovery.models.controls import Demotion
 from autorecovery.models.durations import write_duration
 from autorecovery.models.scorecard import Scorecard
@@ -55,7 +56,8 @@ def _cards(stack: str | None, variables: Mapping[str, str], within: timedelta) -
     incidents, attempts = incident_log(stack, variables), attempt_log(stack, variables)
     words, now = controls(stack, variables), datetime.now(UTC)
     since = now - within
-    for rule in sorted({incident.rule_name for incident in incidents.recent(SEARCHED)}):
+    rules = {incident.rule_name for incident in incidents.recent(SEARCHED)} - {CANARY}
+    for rule in sorted(rules):
         cases = incidents.cases(rule, since, SEARCHED)
         for card in cards_of(rule, attempts.of_rule(rule, since), cases, now):
             yield card, words.demotion(card.script, rule)

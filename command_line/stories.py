@@ -3,18 +3,25 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autorecovery.models.canary import CANARY
 from autorecovery.models.incident import Entry, EntryKind, Incident
 from autorecovery.models.reason import Level
 from autorecovery.notices.compose import SHAPES, what_is_wrong
 from command_line.output import print_json, print_lines, print_table
 from command_line.stores import find, incident_log
 
+CANARIES = 200
+"""Newest incidents looked through beyond the wanted ones: canaries of two days and more."""
+
 
 def list_recent(
-    stack: str | None, variables: Mapping[str, str], *, limit: int, as_json: bool
+    stack: str | None, variables: Mapping[str, str], *, limit: int, everything: bool, as_json: bool
 ) -> None:
-    """List the newest incidents."""
-    found = incident_log(stack, variables).recent(limit)
+    """List the newest incidents; canaries are among them only where `everything` is wanted."""
+    log = incident_log(stack, variables)
+    found = log.recent(limit if everything else limit + CANARIES)
+    if not everything:
+        found = [incident for incident in found if incident.rule_name != CANARY][:limit]
     if as_json:
         print_json({"incidents": [_summary(incident) for incident in found]})
         return

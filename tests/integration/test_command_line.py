@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,16 @@ def test_incidents_are_listed_and_shown_from_this_machines_state(home: Path) -> 
     assert "inc-20260115-030500-0badcafe" in run("incidents", "list", home=home).stdout
     shown = json.loads(run("incidents", "show", "0badcafe", "--json", home=home).stdout)
     assert shown["timeline"][0]["text"] == "hold restart_service"
+
+
+def test_canaries_are_listed_only_where_everything_is_wanted(home: Path) -> None:
+    database = Database(home / DATABASE)
+    log = SqliteIncidentLog(database)
+    [first] = log.recent(1)
+    log.open(replace(first, id="inc-20260115-040000-0ca7a47e", rule_name="canary"))
+    database.close()
+    assert "canary" not in run("incidents", "list", home=home).stdout
+    assert "canary" in run("incidents", "list", "--all", home=home).stdout
 
 
 def test_explain_gives_every_gates_answer_and_lets_no_escape_code_reach_the_terminal(
