@@ -226,3 +226,16 @@ def test_who_closes_it_while_a_climb_by_hand_goes_on_ends_it() -> None:
     assert ending is not None
     assert ending.reason is Reason.CLOSED_BY_PERSON
     assert len(world.runner.tries) == 2
+
+
+def test_a_climb_by_hand_that_a_life_died_over_is_looked_after_by_the_next() -> None:
+    world = handed_over()
+    order(world)
+    world.respond(lasting=timedelta(seconds=2))
+    assert world.runner.arrived[-1] == f"{world.opened.id}-r2"
+    world.forget()
+    world.cures = ("restart_service",)  # whoever looks first sees a healthy machine
+    world.respond(lasting=30 * MINUTE)
+    assert world.runner.arrived.count(f"{world.opened.id}-r2") == 1
+    assert "ended 2" in {entry.key for entry in world.story}
+    assert world.controls.ledger("").leases == ()

@@ -11,11 +11,10 @@ from autorecovery.models.actions import ASK_HUMAN
 from autorecovery.models.canary import CANARY
 from autorecovery.models.incident import Attempt, Climb, CommandState, Decision, Ending, Incident
 from autorecovery.models.order import Order
-from autorecovery.models.reason import IncidentState, Reason, Verdict
+from autorecovery.models.reason import Level, Reason, Verdict
 from autorecovery.models.rule import Rung
-from autorecovery.models.signal import BY_HAND
 from autorecovery.ports import Workflow
-from autorecovery.response.announce import announce
+from autorecovery.response.announce import Opening, announce
 from autorecovery.response.appraise import appraise
 from autorecovery.response.ask import ask
 from autorecovery.response.budget import give_back, pause_for_turn, reserve
@@ -33,8 +32,9 @@ def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
     """Live one incident, from the first notice until it is healthy or a person closes it."""
     if is_echo(incident_id, flow, app):
         return Ending(incident_id, Reason.ECHO)
-    incident = announce(incident_id, flow, app)
-    climb, order = _by_itself(incident, flow, app)
+    opening = announce(incident_id, flow, app)
+    incident = opening.incident
+    climb, order = _by_itself(opening, flow, app)
     if incident.rule_name == CANARY:
         return end_canary(incident, climb, flow, app)
     while not climb.is_end:
@@ -47,33 +47,27 @@ def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:
     return close(incident, climb, flow, app)
 
 
-def _by_itself(incident: Incident, flow: Workflow, app: Response) -> tuple[Climb, Order | None]:
+def _by_itself(opening: Opening, flow: Workflow, app: Response) -> tuple[Climb, Order | None]:
     """Return how the first climb ended, or why there was none, and by whose word it began."""
-    rule = incident.rule
-    if incident.state is IncidentState.HANDED_OVER:
-        # By an earlier life, of which only the store knows: what a human has stays with the human.
-        return Climb(Reason.RESPONSE_LOST), None
+    incident, rule, order = opening.incident, opening.incident.rule, opening.order
     if rule is None or not rule.recover:
         return Climb(Reason.NOTHING_TO_RUN if rule else Reason.NO_RULE), None
-    look = _await_recovery_level(incident, flow, app)
-    if look and look.over:
-        return Climb(look.over), None
-    order = look.order if look else None
+    if opening.handed_over and order is None:
+        return Climb(Reason.RESPONSE_LOST), None
+    if order is None and not incident.level.reaches(rule.recover_at):
+        look = _await_recovery_level(incident, rule.recover_at, flow, app)
+        if look.over:
+            return Climb(look.over), None
+        order = look.order
     return _climb(incident, order, flow, app), order
 
 
-def _await_recovery_level(incident: Incident, flow: Workflow, app: Response) -> Look | None:
-    """Return None where it is bad enough to recover at once; else the look that ended the wait."""
-    rule = incident.rule
-    by_hand = incident.signal.origin == BY_HAND
-    if rule is None or (incident.level.reaches(rule.recover_at) and not by_hand):
-        return None
-    enough, since = rule.recover_at, incident.opened_at
-
-    def is_bad_enough(look: Look) -> bool:
-        return look.level.reaches(enough) and not by_hand
-
-    return keep_watch(incident, "warning", since, flow, app, is_bad_enough)
+def _await_recovery_level(incident: Incident, enough: Level, flow: Workflow, app: Response) -> Look:
+    """Return the look at which it was bad enough to recover, was over, or a person had asked."""
+    return keep_watch(
+        incident, "warning", incident.opened_at, flow, app,
+        lambda look: look.level.reaches(enough),
+    )  # fmt: skip
 
 
 def _climb(incident: Incident, order: Order | None, flow: Workflow, app: Response) -> Climb:
