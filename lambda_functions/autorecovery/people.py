@@ -13,7 +13,11 @@ from autorecovery.models.order import Order, orders_in
 from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.rule import Rule
 from autorecovery.models.signal import BY_HAND, Signal, SignalKind, Target
-from autorecovery.ports import Clock, Controls, IncidentLog, ResponseStarter
+from autorecovery.ports import DEAF, Clock, Controls, IncidentLog, ResponseStarter
+
+MOST_ORDERS = 3
+"""Climbs that a person may ask for in one incident: its execution has a bounded number of
+operations, and what three climbs did not help wants another idea."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,13 @@ def recover(incident: Incident, by: str, app: People) -> Answer:
     orders = orders_in(story)
     if orders and orders[-1].followed not in {entry.key for entry in story}:
         return Answer(False, f"{incident.id}: {_has_asked(orders[-1])}")
+    if len(orders) >= MOST_ORDERS:
+        return Answer(
+            False,
+            f"{incident.id} was climbed {MOST_ORDERS} times at a person's word;"
+            f" close it, and start anew: autorecovery recover {incident.target.name}"
+            f" {incident.rule_name}",
+        )
     mine = Order(len(orders) + 1, by, app.clock())
     app.incidents.record(incident.id, mine.entry)
     stands = orders_in(app.incidents.timeline(incident.id))[mine.number - 1]
@@ -117,13 +128,15 @@ def open_by_hand(rule: Rule, target: Target, by: str, app: People) -> Answer:
         target=target, level=Level(rule.recover_at), signal=signal, opened_at=now, breached_at=now,
     )  # fmt: skip
     claim = app.incidents.open(candidate)
-    if not claim.won:
-        return recover(claim.incident, by, app)
+    opened = claim.incident
+    if not claim.won and (claim.started or opened.signal.origin != BY_HAND or opened.is_closed):
+        return recover(opened, by, app)
+    # Also where a life that claimed it died before it could go on: all of this can be repeated.
     order = Order(1, by, now)
-    app.incidents.record(candidate.id, order.entry)
-    app.responses.start(candidate.id)
-    app.incidents.mark_started(candidate.id)
-    return Answer(True, f"{candidate.id}: {_will_tell(order, candidate.id)}")
+    app.incidents.record(opened.id, order.entry)
+    app.responses.start(opened.id)
+    app.incidents.mark_started(opened.id)
+    return Answer(True, f"{opened.id}: {_will_tell(order, opened.id)}")
 
 
 def promote(script: str, rule_name: str, by: str, app: People) -> Answer:
@@ -168,4 +181,4 @@ def _last_question(incident: Incident, app: People) -> Entry | None:
 
 def _wake(incident: Incident, app: People) -> None:
     if token := app.incidents.wake_token(incident.id):
-        app.responses.wake(token)
+        app.responses.wake(token.removeprefix(DEAF))

@@ -47,6 +47,10 @@ Clock = Callable[[], datetime]
 """Return the present time, aware, in UTC."""
 
 
+DEAF = "deaf:"
+"""Before the token of a wait that signals do not cut short, but a person's word does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """The answer to opening an incident: who holds (rule, target), and whether that is news."""

@@ -2,11 +2,23 @@
 
 from datetime import datetime, timedelta
 
+from autorecovery.models.fleet import FleetAllowance, Lease
 from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import IncidentState, Reason
-from tests.response_world import RESTART, SICK, WELL, World, incident, measured_by_alarm, rule
+from tests.response_world import (
+    INSTANCE,
+    RESTART,
+    SICK,
+    START,
+    WELL,
+    World,
+    incident,
+    measured_by_alarm,
+    rule,
+)
 
 MINUTE = timedelta(minutes=1)
+ONE = FleetAllowance(at_once=1, starts=9, window=timedelta(hours=1))
 
 
 def ringing() -> World:
@@ -76,3 +88,18 @@ def test_one_good_minute_does_not_close_what_was_handed_over_while_its_alarm_rin
     assert world.respond(lasting=30 * MINUTE) is None
     assert not world.present.is_closed
     assert world.respond(lasting=30 * MINUTE) is not None
+
+
+def test_what_healed_before_a_script_ran_is_watched_too_while_its_alarm_rings() -> None:
+    world = ringing()
+    sick_again = world.opened.opened_at + 12 * MINUTE
+    world.controls.reserve("", Lease("other", INSTANCE.name, world.clock(), sick_again), ONE, START)
+    world.reader.value_at = lambda moment: (
+        WELL if world.opened.opened_at + MINUTE < moment < sick_again else SICK
+    )
+    assert world.respond(lasting=11 * MINUTE) is None
+    assert world.present.state is IncidentState.SETTLING
+    world.respond(lasting=5 * MINUTE)
+    assert world.told[-1] is NoticeKind.HANDED_OVER
+    assert world.runner.tries == []
+    assert "sick again" in world.board.posted[-1].headline

@@ -75,7 +75,8 @@ def handed_over(incident: Incident, climb: Climb, now: datetime) -> Notice:
     lines = [f"{_trouble(incident)}.", _where(incident)]
     lines += _tried(attempts)
     if climb.reason is Reason.RELAPSED:
-        lines.append(f"It was well for a while ({climb.proof}), and then broke its limit again.")
+        proof = f" ({climb.proof})" if climb.proof else ""
+        lines.append(f"It was well for a while{proof}, and then broke its limit again.")
     elif climb.proof:
         lines.append(f"Fresh data: {climb.proof}.")
     lines += _held_gates(climb.decision)

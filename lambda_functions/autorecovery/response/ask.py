@@ -69,6 +69,6 @@ def _look(incident: Incident, number: int, until: datetime, app: Response) -> An
         return Answer(given=False, over=Reason.CLOSED_BY_PERSON)
     if app.controls.approval(attempt_token(incident.id, number)):
         return Answer(given=True)
-    if check_health(present, now, app)[0]:
+    if check_health(present, app.incidents.timeline(incident.id), now, app)[0]:
         return Answer(given=False, over=Reason.HEALTHY_BY_ITSELF)
     return Answer(given=False, over=Reason.APPROVAL_EXPIRED if now >= until else None)

@@ -19,11 +19,13 @@ OF_THE_CANARY = FleetAllowance(at_once=1, starts=1000, window=timedelta(hours=1)
 
 
 FIRST_TURN = timedelta(seconds=10)
+MOST_GROWN = 40
+"""Turns after which the pause grows no more: it is years then, and more no calendar holds."""
 
 
 def pause_for_turn(turn: int) -> timedelta:
     """Return how long to wait before asking for the budget again: longer from turn to turn."""
-    return FIRST_TURN * 1.5**turn
+    return FIRST_TURN * 1.5 ** min(turn, MOST_GROWN)
 
 
 def reserve(

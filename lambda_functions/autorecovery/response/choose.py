@@ -10,6 +10,7 @@ from autorecovery.models.controls import Approval
 from autorecovery.models.history import Case
 from autorecovery.models.incident import (
     Attempt,
+    CommandState,
     Decision,
     EntryKind,
     GateResult,
@@ -160,7 +161,9 @@ def _attempts_of_others(
     recent = app.attempts.recent_on(incident.target, now - max(_cooldown(incident, app), *windows))
     climb = range(footing.first, footing.number + 1)
     own = {attempt_token(incident.id, number) for number in climb}
-    # A canary did nothing to its machine: nobody need wait for that, or count it.
+    # What did not run, and a canary, did nothing to the machine: nobody need wait for that.
+    idle = (a.token for a in recent if a.status.state is CommandState.NOT_RUN)
+    own.update(idle)
     return tuple(a for a in recent if a.token not in own and a.rule_name != CANARY)
 
 

@@ -150,5 +150,6 @@ def _last_notice(incident: Incident, climb: Climb, app: Response) -> Notice:
         return _good_news(incident, climb)
     if climb.reason is Reason.CLOSED_BY_PERSON:
         return compose.closed_by_person(incident, now)
-    _, proof = check_health(app.present(incident.id), now, app)
+    story = app.incidents.timeline(incident.id)
+    _, proof = check_health(app.present(incident.id), story, now, app)
     return compose.healthy_by_itself(incident, proof, now)

@@ -274,4 +274,5 @@ def _judged_from(attempt: Attempt, status: CommandStatus, now: datetime) -> date
     reported = status.ended_at
     if status.state is CommandState.UNKNOWN and reported is None:
         return max(now, attempt.not_after + attempt.time_limit)
-    return reported if reported and reported >= attempt.intended_at else now
+    # A machine whose clock is fast reports an end that is yet to come: no data would ever be fresh.
+    return min(reported, now) if reported and reported >= attempt.intended_at else now

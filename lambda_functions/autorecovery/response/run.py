@@ -75,10 +75,12 @@ def _climb(incident: Incident, order: Order | None, flow: Workflow, app: Respons
     if order is not None:
         follow(incident, order, flow, app)
     climb = _rung_by_rung(incident, order, flow, app)
-    if climb.reason is not Reason.RECOVERED:
+    healthy_at = climb.decision.at if climb.decision else None
+    if climb.reason is Reason.RECOVERED:
+        healthy_at = tell_recovery(incident, climb, flow, app)
+    if healthy_at is None or climb.reason not in (Reason.RECOVERED, Reason.HEALTHY_BY_ITSELF):
         return climb
-    verified_at = tell_recovery(incident, climb, flow, app)
-    over = relapse(incident, climb.attempts[-1].token, verified_at, flow, app)
+    over = relapse(incident, order, healthy_at, flow, app)
     return replace(climb, reason=over) if over else climb
 
 
@@ -120,18 +122,20 @@ def _permission(
     Where others are under recovery just now it waits for its turn, for as long as its evidence is
     fresh: a gate ends that.
     """
-    decision = _decide(incident, rung, footing, "", flow, app)
-    if decision.asks:
-        over = ask(incident, rung, footing.number, flow, app)
-        if over:
-            return replace(decision, reason=over)
-        decision = _decide(incident, rung, footing, "again", flow, app)
-    turn = 0
-    while decision.waits:
-        rest(incident.id, f"turn {footing.number}.{turn}", pause_for_turn(turn), flow, app)
-        decision = _decide(incident, rung, footing, f"turn {turn}", flow, app)
-        turn += 1
-    return decision
+    turn, woken, again = 0, False, ""
+    while True:
+        decision = _decide(incident, rung, footing, again, flow, app)
+        if decision.asks:
+            over = ask(incident, rung, footing.number, flow, app)
+            if over:
+                return replace(decision, reason=over)
+            again = "again"
+        elif decision.waits:
+            name, pause = f"turn {footing.number}.{turn}", pause_for_turn(turn)
+            woken = rest(incident.id, name, pause, flow, app, deaf=woken)
+            again, turn = f"turn {turn}", turn + 1
+        else:
+            return decision
 
 
 def _decide(

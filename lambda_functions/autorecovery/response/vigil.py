@@ -12,7 +12,7 @@ from autorecovery.models.reason import Level, Reason
 from autorecovery.models.rule import Verification
 from autorecovery.models.signal import HEALTHY_STATES, SignalKind
 from autorecovery.notices import compose
-from autorecovery.ports import Workflow
+from autorecovery.ports import DEAF, Workflow
 from autorecovery.response.health import can_be_read, describe_samples, period_of
 from autorecovery.response.stage import Response
 
@@ -56,13 +56,12 @@ def rest(
 ) -> bool:
     """Wait for so long, or until something wakes this incident's response; return whether that was.
 
-    Nothing cuts a deaf rest short. Who rests deaf after each waking cannot be worn out by a target
-    that signals every second: an execution has a bounded number of operations.
+    Nothing but a person's word cuts a deaf rest short. Who rests deaf after each waking cannot be
+    worn out by a target that signals every second: an execution has a bounded number of operations.
     """
 
     def register(token: str) -> None:
-        if not deaf:
-            app.incidents.wait_for_wake(incident_id, token)
+        app.incidents.wait_for_wake(incident_id, f"{DEAF}{token}" if deaf else token)
 
     return flow.wait(name, at_most, register)
 
@@ -90,13 +89,15 @@ def keep_watch(
         turn, reminders = turn + 1, look.reminders
 
 
-def check_health(incident: Incident, now: datetime, app: Response) -> tuple[bool, str]:
+def check_health(
+    incident: Incident, story: Sequence[Entry], now: datetime, app: Response
+) -> tuple[bool, str]:
     """Return whether fresh data shows health, and that data in words."""
     if not can_be_read(incident, app.configuration):
-        healthy = _last_signal_is_healthy(incident, app)
+        healthy = _last_signal_is_healthy(incident, story)
         return healthy, "nothing can be read again but its own signals"
     lasting = lasting_health(incident)
-    if rings(incident, app.incidents.timeline(incident.id)):
+    if rings(incident, story):
         lasting = max(lasting, ALARMS_REMEMBER)
     period = period_of(incident, app.configuration)
     since = max(incident.breached_at, now - max(10 * lasting, 3 * period, LOOK_BACK))
@@ -123,12 +124,12 @@ def _look(
     app: Response,
 ) -> Look:
     present, now = app.present(incident.id), app.clock()
-    healthy, proof = check_health(present, now, app)
+    story = app.incidents.timeline(incident.id)
+    healthy, proof = check_health(present, story, now, app)
     over = Reason.HEALTHY_BY_ITSELF if healthy else None
     over = Reason.CLOSED_BY_PERSON if present.is_closed else over
     waits, waited = app.configuration.notify.reminders, now - since
     due = reminders_due(waits, waited)
-    story = app.incidents.timeline(incident.id)
     app.keep_up_with_storm(present, story)
     if over is None and due > reminders:
         # After a long silence of ours one reminder makes up for all that were missed.
@@ -151,9 +152,9 @@ def _is_acknowledged(story: Sequence[Entry]) -> bool:
     return any(entry.kind is EntryKind.ACKNOWLEDGED for entry in story)
 
 
-def _last_signal_is_healthy(incident: Incident, app: Response) -> bool:
+def _last_signal_is_healthy(incident: Incident, story: Sequence[Entry]) -> bool:
     """Return whether the newest signal of what cannot be read again was a healthy one."""
-    signals = [e for e in app.incidents.timeline(incident.id) if e.kind is EntryKind.SIGNALLED]
+    signals = [entry for entry in story if entry.kind is EntryKind.SIGNALLED]
     newest = max(signals, key=lambda entry: entry.at, default=None)
     if newest is None or newest.at < incident.breached_at:
         return False

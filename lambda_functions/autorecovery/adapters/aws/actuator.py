@@ -177,6 +177,9 @@ class Ec2Actuator:
     def _stop(self, attempt: Attempt, asked: _Asked) -> None:
         with _looking_first(attempt):
             group = self._group_of(attempt.target.name)
+            state = self._instance(attempt.target.name).get("State", {}).get("Name", "gone")
+        if state != "running":
+            raise _refusal(f"it is {state} already: what somebody stopped is not started by us")
         if group is not None:
             name = group["AutoScalingGroupName"]
             raise _refusal(

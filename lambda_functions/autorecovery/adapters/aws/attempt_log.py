@@ -20,9 +20,6 @@ from autorecovery.models.wire import decode, encode
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-LOOKED_AT = 20
-"""Attempts of a target that are read: tokens sort by the incident's time, not by their own."""
-
 
 class DynamoDbAttemptLog:
     """AttemptLog over the incident table."""
@@ -65,23 +62,25 @@ class DynamoDbAttemptLog:
 
     def last_on(self, target: Target) -> Attempt | None:
         """See AttemptLog.last_on."""
-        return max(self._newest(target), key=lambda attempt: attempt.intended_at, default=None)
+        return max(self._all_on(target), key=lambda attempt: attempt.intended_at, default=None)
 
     def recent_on(self, target: Target, since: datetime) -> Sequence[Attempt]:
         """See AttemptLog.recent_on."""
-        recent = [attempt for attempt in self._newest(target) if attempt.intended_at >= since]
+        recent = [attempt for attempt in self._all_on(target) if attempt.intended_at >= since]
         return sorted(recent, key=lambda attempt: attempt.intended_at, reverse=True)
 
-    def _newest(self, target: Target) -> list[Attempt]:
+    def _all_on(self, target: Target) -> list[Attempt]:
+        """Return all attempts on the target: they sort by their incident's time, not their own."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table, ConsistentRead=True,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={
+                ":pk": {"S": _partition(target)}, ":sk": {"S": "attempt#"},
+            },
+        )  # fmt: skip
         with storing("attempts"):
-            page = self._client.query(
-                TableName=self._table, Limit=LOOKED_AT, ScanIndexForward=False, ConsistentRead=True,
-                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
-                ExpressionAttributeValues={
-                    ":pk": {"S": _partition(target)}, ":sk": {"S": "attempt#"},
-                },
-            )  # fmt: skip
-        return [decode(item["content"]["S"], Attempt) for item in page["Items"]]
+            found = [item for page in pages for item in page["Items"]]
+        return [decode(item["content"]["S"], Attempt) for item in found]
 
     def of_rule(self, rule_name: str, since: datetime) -> Sequence[Attempt]:
         """See AttemptLog.of_rule."""
