@@ -1,5 +1,6 @@
 """`approve`, `deny`, `ack`, `close` and `recover`: a person's word on one incident."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,9 @@ from command_line.stores import find, people_of
 
 if TYPE_CHECKING:
     from autorecovery.people import Answer, People
+
+TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,254}")
+"""What an instance, a host or a container is called."""
 
 Word = Callable[[Incident, str, "People"], "Answer"]
 
@@ -51,6 +55,8 @@ def recover(
     if rule_name not in rules:
         known = ", ".join(rules) or "none"
         raise Failure(ExitCode.USAGE, f"{config} has no rule {rule_name!r}; its rules: {known}")
+    if not TARGET_NAME.fullmatch(wanted):
+        raise Failure(ExitCode.USAGE, f"{wanted[:80]!r} names no machine")
     app = people_of(stack, variables, new=True)
     target = Target.named(wanted)
     _tell(people.open_by_hand(rules[rule_name], target, who(), app), as_json=as_json)

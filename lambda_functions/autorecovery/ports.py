@@ -153,7 +153,10 @@ class IncidentLog(Protocol):
         """
 
     def storm(self, rule_name: str) -> Storm | None:
-        """Return the storm that this rule was last in, over or not."""
+        """Return the storm that goes on under this rule, or may go on."""
+
+    def end_storm(self, storm: Storm) -> None:
+        """See to it that nobody joins this storm any more; harmless where it ended before."""
 
     def record(self, incident_id: str, entry: Entry) -> None:
         """Append to the timeline; an entry of the same key stands already and is kept."""

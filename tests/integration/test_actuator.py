@@ -258,6 +258,14 @@ def test_a_machine_that_somebody_terminated_meanwhile_is_a_failure(state: str | 
     assert fleet.asked == ["StopInstances"]
 
 
+@pytest.mark.parametrize("state", ["stopped", "stopping", "pending", "terminated"])
+def test_what_somebody_stopped_is_neither_stopped_nor_started(state: str) -> None:
+    fleet = fleet_for(STOP_START)
+    fleet.states[INSTANCE.name] = state
+    assert f"it is {state}" in refusal(fleet, STOP_START)
+    assert fleet.asked == []
+
+
 def test_a_member_of_a_group_is_not_stopped_and_the_better_rung_is_named() -> None:
     told = refusal(Fleet(group=group()), STOP_START)
     assert f"group {GROUP}" in told

@@ -164,3 +164,15 @@ def test_of_a_rule_are_returned_the_attempts_that_are_over_since_then(log: Attem
         log.complete(each)
     assert list(log.of_rule("cpu", START)) == [first]
     assert list(log.of_rule("memory", START)) == [other]
+
+
+def test_a_fresh_attempt_of_an_old_incident_is_seen_among_many_of_newer_ones(
+    log: AttemptLog,
+) -> None:
+    for number in range(25):
+        log.intend(attempt(f"inc-20260301-{number:06}-0000-r1", number))
+    fresh = attempt("inc-20260101-000000-0000-r2", 60)
+    log.intend(fresh)
+    assert log.last_on(INSTANCE) == fresh
+    assert list(log.recent_on(INSTANCE, START + 59 * MINUTE)) == [fresh]
+    assert len(log.recent_on(INSTANCE, START)) == 26

@@ -305,6 +305,8 @@ def test_a_recovery_by_hand_names_a_rule_that_there_is(home: Path, tmp_path: Pat
     )
     unknown = run("recover", "web-1", "lode", "-c", str(config), home=home)
     assert (unknown.returncode, "its rules: load" in unknown.stderr) == (2, True)
+    for odd in ("", "web 1; rm -rf /", "x" * 3000):
+        assert run("recover", odd, "load", "-c", str(config), home=home).returncode == 2
     asked = run("recover", "web-1", "load", "-c", str(config), home=home, AUTORECOVERY_USER="ann")
     assert (asked.returncode, "recovery asked for by ann" in asked.stdout) == (0, True)
     again = run("recover", "last", "--json", home=home, AUTORECOVERY_USER="bob")

@@ -304,6 +304,18 @@ def test_a_storm_goes_on_while_others_join_and_a_later_one_is_another(log: Incid
     assert second.id != first.id
 
 
+def test_a_storm_that_was_ended_is_joined_by_nobody_and_its_end_ends_no_other(
+    log: IncidentLog,
+) -> None:
+    first = log.join_storm("cpu", START, MINUTE)
+    log.end_storm(first)
+    assert log.storm("cpu") is None
+    second = log.join_storm("cpu", START + SECOND, MINUTE)
+    assert second.began == START + SECOND
+    log.end_storm(first)
+    assert log.storm("cpu") == second
+
+
 def test_of_many_that_join_at_once_all_are_in_the_same_storm(log: IncidentLog) -> None:
     moments = [START + timedelta(milliseconds=number) for number in range(16)]
     with ThreadPoolExecutor(8) as pool:

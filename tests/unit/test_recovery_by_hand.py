@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 
 from autorecovery import people
+from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.config import Configuration
+from autorecovery.errors import CommandNotStartedError
 from autorecovery.models.controls import Halt
-from autorecovery.models.incident import CommandState, CommandStatus, EntryKind
+from autorecovery.models.incident import CommandState, CommandStatus, Entry, EntryKind
 from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import Autonomy, IncidentState, Level, Reason
 from autorecovery.people import Answer, People
+from autorecovery.ports import DEAF
 from tests.fakes import RecordingStarter
 from tests.response_world import (
     INSTANCE,
@@ -239,3 +242,59 @@ def test_a_climb_by_hand_that_a_life_died_over_is_looked_after_by_the_next() -> 
     assert world.runner.arrived.count(f"{world.opened.id}-r2") == 1
     assert "ended 2" in {entry.key for entry in world.story}
     assert world.controls.ledger("").leases == ()
+
+
+def test_climbs_at_a_person_s_word_are_few_and_the_execution_stays_within_its_bounds() -> None:
+    world = handed_over()
+    for _ in range(people.MOST_ORDERS):
+        assert order(world).changed
+        assert world.respond(lasting=20 * MINUTE) is None
+    answer = order(world)
+    assert not answer.changed
+    assert f"autorecovery recover {world.opened.target.name} cpu" in answer.text
+
+
+def test_opening_by_hand_is_repeated_where_a_life_died_between_claim_and_order() -> None:
+    world = World(incident(rule(RESTART)))
+    world.incidents.close(world.opened.id, Reason.CLOSED_BY_PERSON, world.clock())
+    dying = People(DyingLog(world.database), world.controls, RecordingStarter(), world.clock)
+    with pytest.raises(Died):
+        people.open_by_hand(rule(RESTART), INSTANCE, "ann", dying)
+    starter = RecordingStarter()
+    assert people.open_by_hand(rule(RESTART), INSTANCE, "ann", app_of(world, starter)).changed
+    assert len(starter.started) == 1
+
+
+class Died(BaseException):
+    """The process is gone."""
+
+
+class DyingLog(SqliteIncidentLog):
+    """A log whose process dies when it writes a line of a timeline."""
+
+    def record(self, incident_id: str, entry: Entry) -> None:
+        raise Died
+
+
+def test_a_person_s_word_is_heard_while_signals_are_not() -> None:
+    world = handed_over()
+    world.wake()  # a signal: the next rest is deaf to more of them
+    assert world.respond(lasting=MINUTE / 60) is None
+    asked = world.clock()
+    people.recover(world.present, "ann", app_of(world))
+    token = world.incidents.wake_token(world.opened.id)
+    assert token is not None
+    assert not world.execution.wake(token)
+    assert world.execution.wake(token.removeprefix(DEAF))
+    assert world.respond(lasting=20 * MINUTE) is None
+    assert world.runner.tries[-1].intended_at - asked < MINUTE
+
+
+def test_what_did_not_run_does_not_hold_what_a_person_asks_for_next() -> None:
+    world = World(measured_by_alarm(rule(RESTART)))
+    world.runner.errors = [CommandNotStartedError("its group is not whole", retryable=False)]
+    assert world.respond(lasting=2 * MINUTE) is None
+    order(world)
+    ending = world.respond(lasting=25 * MINUTE)
+    assert ending is not None
+    assert ending.reason is Reason.RECOVERED

@@ -14,6 +14,7 @@ from autorecovery.models.limits import AtOnce, MaintenanceWindow
 from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import Reason
 from autorecovery.models.signal import Target, TargetKind
+from autorecovery.response.budget import pause_for_turn
 from tests.fakes import ScriptedRunner
 from tests.response_world import INSTANCE, RESTART, START, World, incident, rule, signal
 
@@ -235,3 +236,17 @@ def test_the_same_trouble_on_many_machines_is_told_and_not_restarted_away() -> N
     assert "many machines at once" in next(
         entry.text for entry in here.story if entry.kind is EntryKind.HANDED_OVER
     )
+
+
+def test_signals_that_come_all_the_time_do_not_wear_the_wait_for_a_turn_out() -> None:
+    here = world()
+    here.controls.reserve("", lease("inc-other-r1", INSTANCE.name, 600), ALLOWED, START)
+
+    def signal_again() -> None:
+        here.wake()
+        here.clock.at(here.clock() + timedelta(seconds=5), signal_again)
+
+    here.clock.at(here.clock(), signal_again)
+    assert here.respond(lasting=30 * MINUTE) is None
+    assert "too old" in handed_over(here)
+    assert pause_for_turn(10_000) > timedelta(days=365)

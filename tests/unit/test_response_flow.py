@@ -584,3 +584,13 @@ def _attempt(world: World) -> Attempt:
     attempt = world.attempts.last_on(INSTANCE)
     assert attempt is not None
     return attempt
+
+
+def test_a_machine_whose_clock_is_days_ahead_is_judged_all_the_same() -> None:
+    world = World(incident(rule(RESTART)))
+    world.runner.outcome = CommandStatus(
+        CommandState.SUCCEEDED, exit_code=0, ended_at=START + timedelta(days=2)
+    )
+    ending = world.respond(lasting=timedelta(minutes=20))
+    assert ending is not None
+    assert ending.reason is Reason.RECOVERED

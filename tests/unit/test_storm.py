@@ -185,3 +185,44 @@ def test_an_echo_makes_no_storm() -> None:
         crowd.incidents.close(opened.id, Reason.ECHO, crowd.clock())
     crowd.falls_sick(9)
     assert crowd.storms == []
+
+
+def test_who_falls_sick_after_a_storm_was_told_as_over_is_told_in_another() -> None:
+    crowd = Crowd()
+    for number in range(8):
+        crowd.falls_sick(number)
+    crowd.pass_time(3 * MINUTE)
+    crowd.well_from = crowd.clock()
+    crowd.pass_time(2 * MINUTE)
+    assert any("over on all" in notice.headline for notice in crowd.storms)
+    before = len(crowd.board.posted)
+    crowd.well_from = START + 400 * HOUR
+    late = crowd.falls_sick(9)
+    crowd.pass_time(MINUTE)
+    assert told_of(crowd, late)
+    assert len(crowd.board.posted) > before
+
+
+def test_what_began_and_healed_while_the_board_was_down_is_told_when_it_is_back() -> None:
+    crowd = Crowd()
+    crowd.board.is_down = True
+    opened = [crowd.falls_sick(number) for number in range(8)]
+    crowd.pass_time(2 * MINUTE)
+    crowd.well_from = crowd.clock()
+    crowd.pass_time(3 * MINUTE)
+    crowd.board.is_down = False
+    crowd.pass_time(2 * HOUR, 5 * MINUTE)
+    assert {each.id for each in opened} <= {notice.incident_id for notice in crowd.board.posted}
+
+
+def test_that_it_is_over_is_told_again_where_the_board_was_down() -> None:
+    crowd = Crowd()
+    for number in range(8):
+        crowd.falls_sick(number)
+    crowd.pass_time(3 * MINUTE)
+    crowd.well_from = crowd.clock()
+    crowd.board.is_down = True
+    crowd.pass_time(4 * MINUTE)
+    crowd.board.is_down = False
+    crowd.pass_time(HOUR, 5 * MINUTE)
+    assert sum("over on all" in notice.headline for notice in crowd.storms) == 1

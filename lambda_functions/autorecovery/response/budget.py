@@ -23,9 +23,9 @@ MOST_GROWN = 40
 """Turns after which the pause grows no more: it is years then, and more no calendar holds."""
 
 
-def pause_for_turn(turn: int) -> timedelta:
-    """Return how long to wait before asking for the budget again: longer from turn to turn."""
-    return FIRST_TURN * 1.5 ** min(turn, MOST_GROWN)
+def pause_for_turn(slept: int) -> timedelta:
+    """Return how long to wait before asking for the budget again, after so many full pauses."""
+    return FIRST_TURN * 1.5 ** min(slept, MOST_GROWN)
 
 
 def reserve(

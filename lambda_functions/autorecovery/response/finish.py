@@ -40,7 +40,7 @@ def _tell(incident: Incident, climb: Climb, label: str, app: Response) -> dateti
     app.incidents.move(incident.id, IncidentState.HANDED_OVER)
     app.note(incident.id, label, EntryKind.HANDED_OVER, f"handed to a human: {climb.reason}")
     # What the first notice said is not said again.
-    is_foretold = climb.reason is compose.foretold(present) and _is_known(incident.id, app)
+    is_foretold = climb.reason is compose.foretold(present) and app.is_known(incident)
     if label != HANDED_OVER or not is_foretold:
         notice = compose.handed_over(present, climb, app.clock())
         app.tell(notice, label, alone=bool(climb.attempts) or label != HANDED_OVER)
@@ -97,7 +97,6 @@ def _conclude(incident: Incident, climb: Climb, flow: Workflow, app: Response) -
             app.tell(_last_notice(incident, climb, app), "closed")
         app.note(incident.id, "closed", EntryKind.CLOSED, f"closed: {climb.reason}")
         app.incidents.close(incident.id, climb.reason, app.clock())
-        app.storms.end_perhaps(incident)
         return Ending(incident.id, climb.reason, _verdict(climb))
 
     return flow.step("close", conclude, Ending)
@@ -106,21 +105,20 @@ def _conclude(incident: Incident, climb: Climb, flow: Workflow, app: Response) -
 def _make_known(incident: Incident, climb: Climb, flow: Workflow, app: Response) -> None:
     """Tell again of what nobody has heard of: the board was down all the while."""
 
-    def tell(key: str) -> bool:
-        app.tell(_last_notice(incident, climb, app), key)
-        return _is_known(incident.id, app)
+    def is_known() -> bool:
+        return app.storms.end_perhaps(incident) and app.is_known(incident)
 
-    known = flow.step("is it known", lambda: _is_known(incident.id, app), bool)
+    def tell(key: str) -> bool:
+        if not app.is_known(incident):
+            app.tell(_last_notice(incident, climb, app), key, alone=True)
+        return is_known()
+
+    known = flow.step("is it known", is_known, bool)
     for turn, pause in enumerate(TELL_AGAIN):
         if known:
             return
         rest(incident.id, f"before telling {turn}", pause, flow, app, deaf=True)
         known = flow.step(f"tell again {turn}", partial(tell, f"closed, again {turn}"), bool)
-
-
-def _is_known(incident_id: str, app: Response) -> bool:
-    """Return whether any notice of this incident was taken."""
-    return any(entry.facts.get("delivered") for entry in app.incidents.timeline(incident_id))
 
 
 def _is_good_news_again(incident: Incident, climb: Climb, app: Response) -> bool:

@@ -122,7 +122,7 @@ def _permission(
     Where others are under recovery just now it waits for its turn, for as long as its evidence is
     fresh: a gate ends that.
     """
-    turn, woken, again = 0, False, ""
+    turn, slept, woken, again = 0, 0, False, ""
     while True:
         decision = _decide(incident, rung, footing, again, flow, app)
         if decision.asks:
@@ -131,9 +131,9 @@ def _permission(
                 return replace(decision, reason=over)
             again = "again"
         elif decision.waits:
-            name, pause = f"turn {footing.number}.{turn}", pause_for_turn(turn)
+            name, pause = f"turn {footing.number}.{turn}", pause_for_turn(slept)
             woken = rest(incident.id, name, pause, flow, app, deaf=woken)
-            again, turn = f"turn {turn}", turn + 1
+            again, turn, slept = f"turn {turn}", turn + 1, slept + (not woken)
         else:
             return decision
 

@@ -88,9 +88,18 @@ class Response:
             self.storms.keep_up(incident, storm)
         self.note(
             incident.id, f"told {key}", EntryKind.NOTIFIED, f"told as one of many: {storm.id}",
-            storm=storm.began.isoformat(), delivered=self.storms.is_told(storm),
+            storm=storm.began.isoformat(),
         )  # fmt: skip
         return True
+
+    def is_known(self, incident: Incident) -> bool:
+        """Return whether people have heard of it, on its own or counted as one of many."""
+        story = self.incidents.timeline(incident.id)
+        if any(entry.facts.get("delivered") for entry in story):
+            return True
+        storm = storm_in(story, incident.rule_name)
+        joined = next((entry.at for entry in story if "storm" in entry.facts), None)
+        return storm is not None and joined is not None and self.storms.told_since(storm, joined)
 
     def keep_up_with_storm(self, incident: Incident, story: Sequence[Entry]) -> None:
         """Tell of the storm that this incident belongs to, where it has grown."""

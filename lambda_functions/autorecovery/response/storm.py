@@ -49,7 +49,15 @@ class Storms:
         targets = {case.target_key for case in lately if case.ended is not Reason.ECHO}
         if len(targets | {incident.target.key}) < limit.targets:
             return None
-        return self.incidents.join_storm(incident.rule_name, incident.opened_at, 2 * limit.within)
+        return self._join(incident, 2 * limit.within)
+
+    def _join(self, incident: Incident, quiet: timedelta) -> Storm:
+        """Return the storm of this moment; one of which people know that it is over is another."""
+        storm = self.incidents.join_storm(incident.rule_name, incident.opened_at, quiet)
+        if "told over" not in {entry.key for entry in self.incidents.timeline(storm.id)}:
+            return storm
+        self.incidents.end_storm(storm)
+        return self.incidents.join_storm(incident.rule_name, incident.opened_at, quiet)
 
     def keep_up(self, incident: Incident, storm: Storm) -> None:
         """Tell the storm, where that is due: at its beginning, where it grew, as a reminder."""
@@ -64,23 +72,31 @@ class Storms:
         else:
             self._tell(incident, storm, cases, str(len(told)))
 
-    def is_told(self, storm: Storm) -> bool:
-        """Return whether a notice of this storm was taken."""
-        return any(e.key.startswith("told ") for e in self.incidents.timeline(storm.id))
+    def told_since(self, storm: Storm, moment: datetime) -> bool:
+        """Return whether a notice of this storm was taken since then."""
+        story = self.incidents.timeline(storm.id)
+        return any(e.key.startswith("told ") and e.at >= moment for e in story)
 
-    def end_perhaps(self, incident: Incident) -> None:
-        """Tell that a storm is over where this incident, closed just now, was the last of it."""
+    def end_perhaps(self, incident: Incident) -> bool:
+        """Tell that a storm is over where this incident, closed just now, was the last of it.
+
+        Return whether nothing of that is left to be told, as far as is known now.
+        """
         storm = self.incidents.storm(incident.rule_name)
         if storm is None:
-            return
+            return True
         told = {entry.key for entry in self.incidents.timeline(storm.id)}
         if "told over" in told or not any(key.startswith("told ") for key in told):
-            return
+            return True
         for at_most in (GLANCED_AT, COUNTED):
             cases = self._cases(storm, at_most)
             if any(case.ended is None for case in cases):
-                return
+                return True
         self._tell(incident, storm, cases, "over")
+        if "told over" not in {entry.key for entry in self.incidents.timeline(storm.id)}:
+            return False
+        self.incidents.end_storm(storm)
+        return True
 
     def _tell(self, incident: Incident, storm: Storm, cases: Sequence[Case], which: str) -> None:
         """Post the notice, by one of all who find it due; it is noted once it was taken."""
@@ -91,7 +107,8 @@ class Storms:
         mine = teller.facts["by"] == incident.id
         if f"told {which}" in story or not (mine or now - teller.at >= PATIENCE):
             return
-        names = [case.target_key.partition("/")[2] for case in cases]
+        open_first = sorted(cases, key=lambda case: case.ended is not None)
+        names = [case.target_key.partition("/")[2] for case in open_first]
         if which == "over":
             notice = compose.storm_over(incident, storm, size, now)
         else:

@@ -179,7 +179,7 @@ class Ec2Actuator:
             group = self._group_of(attempt.target.name)
             state = self._instance(attempt.target.name).get("State", {}).get("Name", "gone")
         if state != "running":
-            raise _refusal(f"it is {state} already: what somebody stopped is not started by us")
+            raise _refusal(f"it is {state}, and only a running machine is stopped and started")
         if group is not None:
             name = group["AutoScalingGroupName"]
             raise _refusal(

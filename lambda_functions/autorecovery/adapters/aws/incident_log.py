@@ -195,6 +195,18 @@ class DynamoDbIncidentLog:
         item = self._get(_storm_key(rule_name))
         return Storm(rule_name, datetime.fromisoformat(item["began"]["S"])) if item else None
 
+    def end_storm(self, storm: Storm) -> None:
+        """See IncidentLog.end_storm."""
+        try:
+            with storing("storm"):
+                self._client.delete_item(
+                    TableName=self._table, Key=_storm_key(storm.rule_name),
+                    ConditionExpression="began = :began",
+                    ExpressionAttributeValues={":began": _text(sortable(storm.began))},
+                )  # fmt: skip
+        except ClientError:
+            return  # another one has begun: that one stays
+
     def _write_storm(self, key: Item, began: datetime, now: datetime, seen: Item | None) -> bool:
         """Write the storm where nobody else did since it was seen."""
         values: Item = {":began": _text(sortable(began)), ":now": _text(sortable(now))}

@@ -136,6 +136,13 @@ class SqliteIncidentLog:
             row = _row(rows, "SELECT * FROM storms WHERE rule_name = ?", rule_name)
         return Storm(rule_name, datetime.fromisoformat(row["began"])) if row else None
 
+    def end_storm(self, storm: Storm) -> None:
+        """See IncidentLog.end_storm."""
+        self._execute(
+            "DELETE FROM storms WHERE rule_name = ? AND began = ?",
+            storm.rule_name, _text(storm.began),
+        )  # fmt: skip
+
     def record(self, incident_id: str, entry: Entry) -> None:
         """See IncidentLog.record."""
         self._execute(
