@@ -370,7 +370,8 @@ def recovered_is_true(world: World) -> Complaints:
     for at, notice in world.board.delivered:
         if notice.kind is NoticeKind.RECOVERED and "helped" in notice.headline:
             incident = world.stores.incidents.get(notice.incident_id)
-            ran = [c for c in world.machines.of_incident(notice.incident_id) if c.starts_at]
+            begun = world.machines.of_incident(notice.incident_id)
+            ran = [c for c in begun if c.starts_at and c.starts_at <= at]
             if not ran or ran[-1].ends_at is None or ran[-1].ends_at > at:
                 yield f"{notice.incident_id} is called recovered without a script that ended"
             elif not _was_well(world, ran[-1], incident, min(at, _verified_at(world, ran[-1], at))):
