@@ -594,3 +594,11 @@ def test_a_machine_whose_clock_is_days_ahead_is_judged_all_the_same() -> None:
     ending = world.respond(lasting=timedelta(minutes=20))
     assert ending is not None
     assert ending.reason is Reason.RECOVERED
+
+
+def test_good_news_that_was_lost_is_told_again_though_people_had_heard_the_bad() -> None:
+    world = World(incident(rule(RESTART)))
+    world.later(timedelta(seconds=10), lambda: setattr(world.board, "is_down", True))
+    world.later(timedelta(minutes=10), lambda: setattr(world.board, "is_down", False))
+    world.respond()
+    assert world.told == [NoticeKind.OPENED, NoticeKind.RECOVERED]

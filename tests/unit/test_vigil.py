@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from autorecovery.models.rule import Verification
+from autorecovery.response.reminders import next_reminder, reminders_due
 from autorecovery.response.verify import pause_between_looks
-from autorecovery.response.vigil import next_reminder, pause_after, reminders_due
+from autorecovery.response.vigil import pause_after
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -93,13 +93,14 @@ class Response:
         return True
 
     def is_known(self, incident: Incident) -> bool:
-        """Return whether people have heard of it, on its own or counted as one of many."""
+        """Return whether people have heard the last of it, or of the storm that counts it."""
         story = self.incidents.timeline(incident.id)
-        if any(entry.facts.get("delivered") for entry in story):
-            return True
-        storm = storm_in(story, incident.rule_name)
-        joined = next((entry.at for entry in story if "storm" in entry.facts), None)
-        return storm is not None and joined is not None and self.storms.told_since(storm, joined)
+        told = [entry for entry in story if entry.kind is EntryKind.NOTIFIED]
+        storm = storm_in(told[-1:], incident.rule_name)
+        if storm is None:
+            return bool(told) and bool(told[-1].facts.get("delivered"))
+        joined = next(entry.at for entry in told if "storm" in entry.facts)
+        return self.storms.told_since(storm, joined)
 
     def keep_up_with_storm(self, incident: Incident, story: Sequence[Entry]) -> None:
         """Tell of the storm that this incident belongs to, where it has grown."""

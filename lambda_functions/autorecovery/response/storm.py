@@ -14,6 +14,7 @@ from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import Reason
 from autorecovery.notices import compose
 from autorecovery.ports import Clock, IncidentLog, Noticeboard
+from autorecovery.response.reminders import next_reminder
 
 FOLDED = frozenset(
     {NoticeKind.OPENED, NoticeKind.HANDED_OVER, NoticeKind.REMINDER, NoticeKind.CLOSED}
@@ -67,15 +68,15 @@ class Storms:
         if any(entry.key == "told over" for entry in told) or lasted < _due(len(told), self):
             return
         cases = self._cases(storm, COUNTED)
-        if told and len(told) < len(UPDATES) and _size(cases) <= told[-1].facts.get("size", 0):
-            self._note(storm, f"told {len(told)}", "nothing new", told[-1].facts)
+        if told and len(told) < len(UPDATES) and _size(cases) <= told[-1].facts["size"]:
+            self._note(storm, f"told {len(told)}", "nothing new", {"size": told[-1].facts["size"]})
         else:
             self._tell(incident, storm, cases, str(len(told)))
 
     def told_since(self, storm: Storm, moment: datetime) -> bool:
         """Return whether a notice of this storm was taken since then."""
         story = self.incidents.timeline(storm.id)
-        return any(e.key.startswith("told ") and e.at >= moment for e in story)
+        return any(entry.facts.get("delivered") and entry.at >= moment for entry in story)
 
     def end_perhaps(self, incident: Incident) -> bool:
         """Tell that a storm is over where this incident, closed just now, was the last of it.
@@ -118,7 +119,7 @@ class Storms:
             self.noticeboard.post(notice)
         except NoticeError:
             return  # not noted as told: whoever looks next tells it
-        self._note(storm, f"told {which}", notice.headline, {"size": size})
+        self._note(storm, f"told {which}", notice.headline, {"size": size, "delivered": True})
 
     def _cases(self, storm: Storm, at_most: int) -> list[Case]:
         since = storm.began - self.configuration.limits.correlated.within
@@ -140,10 +141,7 @@ def _due(told: int, storms: Storms) -> timedelta:
     """Return how long after its beginning the next telling of a storm is due."""
     if told < len(UPDATES):
         return UPDATES[told]
-    waits = storms.configuration.notify.reminders
-    number = told - len(UPDATES)
-    listed = sum(waits[: number + 1], timedelta())
-    return listed + max(0, number + 1 - len(waits)) * waits[-1]
+    return next_reminder(storms.configuration.notify.reminders, told - len(UPDATES))
 
 
 def _size(cases: Sequence[Case]) -> int:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import accumulate
 
 from autorecovery.models.incident import Entry, EntryKind, Incident
 from autorecovery.models.order import Order, next_order
@@ -14,6 +13,7 @@ from autorecovery.models.signal import HEALTHY_STATES, SignalKind
 from autorecovery.notices import compose
 from autorecovery.ports import DEAF, Workflow
 from autorecovery.response.health import can_be_read, describe_samples, period_of
+from autorecovery.response.reminders import next_reminder, reminders_due
 from autorecovery.response.stage import Response
 
 FIRST_PAUSE = timedelta(seconds=5)
@@ -170,20 +170,3 @@ def lasting_health(incident: Incident) -> timedelta:
 def pause_after(waited: timedelta) -> timedelta:
     """Return how long to wait before the next look, by how long the wait has been already."""
     return min(max(waited / PAUSE_SHARE, FIRST_PAUSE), LONGEST_PAUSE)
-
-
-def next_reminder(waits: tuple[timedelta, ...], sent: int) -> timedelta:
-    """Return after how long a wait the next reminder is due; the last of the waits repeats."""
-    repeats = max(0, sent + 1 - len(waits))
-    return sum(waits[: sent + 1], timedelta()) + repeats * _repeating(waits)
-
-
-def reminders_due(waits: tuple[timedelta, ...], waited: timedelta) -> int:
-    """Return how many reminders should have been sent after so long a wait."""
-    listed = sum(1 for due in accumulate(waits) if due <= waited)
-    beyond = waited - sum(waits, timedelta())
-    return listed + max(0, beyond // _repeating(waits))
-
-
-def _repeating(waits: tuple[timedelta, ...]) -> timedelta:
-    return max(waits[-1], FIRST_PAUSE)
