@@ -146,6 +146,11 @@ class IncidentLog(Protocol):
     def cases(self, rule_name: str, since: datetime, at_most: int) -> Sequence[Case]:
         """Return the newest incidents of this rule that were opened since then, newest first."""
 
+    def cases_on(
+        self, rule_name: str, target_key: str, since: datetime, at_most: int
+    ) -> Sequence[Case]:
+        """Like `cases`, of one target: many on others hide none of its own."""
+
     def join_storm(self, rule_name: str, now: datetime, quiet: timedelta) -> Storm:
         """Return the storm of this rule that goes on, or a new one that begins now.
 

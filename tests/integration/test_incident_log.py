@@ -279,6 +279,17 @@ def test_the_cases_of_a_rule_come_newest_first_each_with_how_it_ended(log: Incid
     assert found[0].opened_at == elsewhere("web-3", 3).opened_at
 
 
+def test_the_cases_on_a_target_are_not_hidden_by_many_on_others(log: IncidentLog) -> None:
+    log.open(elsewhere("web-1", 1))
+    log.close(elsewhere("web-1", 1).id, Reason.RECOVERED, START + MINUTE)
+    for number in range(2, 9):
+        log.open(elsewhere(f"web-{number}", number))
+    [found] = log.cases_on("cpu", "host/web-1", START, 2)
+    assert (found.incident_id, found.ended) == (elsewhere("web-1", 1).id, Reason.RECOVERED)
+    assert log.cases_on("memory", "host/web-1", START, 2) == []
+    assert log.cases_on("cpu", "host/web-1", START + MINUTE, 2) == []
+
+
 def test_of_the_cases_only_the_newest_since_then_are_returned(log: IncidentLog) -> None:
     for number in range(1, 5):
         log.open(elsewhere(f"web-{number}", number))

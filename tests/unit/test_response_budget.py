@@ -250,3 +250,23 @@ def test_signals_that_come_all_the_time_do_not_wear_the_wait_for_a_turn_out() ->
     assert here.respond(lasting=30 * MINUTE) is None
     assert "too old" in handed_over(here)
     assert pause_for_turn(10_000) > timedelta(days=365)
+
+
+def test_a_machine_that_flaps_is_seen_however_many_others_are_sick_over_the_day() -> None:
+    here = world(flapping="3 per 24h")
+    here.incidents.close(here.opened.id, Reason.CLOSED_BY_PERSON, START)
+    for number in range(210):
+        ago = timedelta(minutes=6 * number + 6)
+        seen = replace(
+            signal(), id=f"event-{number}", at=START - ago,
+            target=INSTANCE if number in (205, 208) else Target.named(f"i-{number:017x}"),
+        )  # fmt: skip
+        other = incident(rule(RESTART), seen, opened_at=START - ago)
+        here.incidents.open(other)
+        here.incidents.close(other.id, Reason.CLOSED_BY_PERSON, START)
+    again = incident(rule(RESTART), replace(signal(), id="again"))
+    here.incidents.open(again)
+    here.opened = again
+    assert here.respond(lasting=HOUR) is None
+    assert here.runner.tries == []
+    assert "comes and goes" in handed_over(here)

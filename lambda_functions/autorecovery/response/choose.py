@@ -26,7 +26,7 @@ from autorecovery.response.gates import Facts, decide, of_the_canary
 from autorecovery.response.stage import Response
 
 LOOKED_AT = 200
-"""Cases of a rule that tell of flapping and of correlation; where more came, both are plain."""
+"""Cases that tell of flapping (those of the target) or of correlation (those of the rule)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,6 @@ def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Fa
     approval = _approval(incident, footing, app)
     since = footing.failed_at or (order.at if order else incident.breached_at)
     presence = _presence(incident, app)
-    cases = _cases(incident, now, app)
     refusal, free_at = _fleet_refusal(incident, rung, footing.number, presence, app)
     facts = Facts(
         now=now,
@@ -110,13 +109,8 @@ def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Fa
         presence=presence,
         healthy_again=app.read(incident, since).shows_health(rung.verify.healthy_for, now),
         others=_attempts_of_others(incident, footing, now, app),
-        openings=tuple(
-            case.opened_at
-            for case in cases
-            if case.target_key == incident.target.key
-            and now - case.opened_at < limits.flapping.window
-        ),
-        fellows=_newest_on_each_target(cases, now - limits.correlated.within),
+        openings=_openings(incident, now, app),
+        fellows=_fellows(incident, now, app),
         ordered=order is not None,
         asks_first=rule.asks_before(footing.number - footing.first + 1) if rule else False,
         approval=approval,
@@ -167,24 +161,27 @@ def _attempts_of_others(
     return tuple(a for a in recent if a.token not in own and a.rule_name != CANARY)
 
 
-def _cases(incident: Incident, now: datetime, app: Response) -> list[Case]:
-    """Return what tells of flapping or of correlation: echoes of what was over count for nothing.
-
-    This incident is among them, even where the clock ran back since it was opened.
-    """
-    limits = app.configuration.limits
-    longest = max(limits.flapping.window, limits.correlated.within)
-    lately = app.incidents.cases(incident.rule_name, now - longest, LOOKED_AT)
-    others = [c for c in lately if c.incident_id != incident.id and c.ended is not Reason.ECHO]
-    return [Case(incident.id, incident.target.key, incident.opened_at), *others]
+def _openings(incident: Incident, now: datetime, app: Response) -> tuple[datetime, ...]:
+    """Return when this rule was broken here within the window of flapping."""
+    since, here = now - app.configuration.limits.flapping.window, incident.target.key
+    found = app.incidents.cases_on(incident.rule_name, here, since, LOOKED_AT)
+    return tuple(case.opened_at for case in _with_own(found, incident) if case.opened_at > since)
 
 
-def _newest_on_each_target(cases: Sequence[Case], since: datetime) -> tuple[datetime, ...]:
+def _fellows(incident: Incident, now: datetime, app: Response) -> tuple[datetime, ...]:
+    """Return when this rule was last broken on each target within the window of correlation."""
+    since = now - app.configuration.limits.correlated.within
     newest: dict[str, datetime] = {}
-    for case in cases:
+    for case in _with_own(app.incidents.cases(incident.rule_name, since, LOOKED_AT), incident):
         if case.opened_at > since:
             newest[case.target_key] = max(case.opened_at, newest.get(case.target_key, since))
     return tuple(newest.values())
+
+
+def _with_own(cases: Sequence[Case], incident: Incident) -> list[Case]:
+    """Return the cases that count: this incident even where the clock ran back, and no echoes."""
+    others = [c for c in cases if c.incident_id != incident.id and c.ended is not Reason.ECHO]
+    return [Case(incident.id, incident.target.key, incident.opened_at), *others]
 
 
 def _open_windows(

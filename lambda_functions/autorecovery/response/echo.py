@@ -72,9 +72,13 @@ def _end_of_trouble_before(incident: Incident, app: Response) -> datetime | None
     """Return when the last incident of this rule on this target ended well, if it did."""
     if not can_be_read(incident, app.configuration):
         return None
-    cases = app.incidents.cases(incident.rule_name, incident.opened_at - LOOKED_BACK, LOOKED_AT)
-    here = [c for c in cases if c.target_key == incident.target.key and c.ended_at is not None]
-    last = max(here, key=lambda case: case.ended_at or case.opened_at, default=None)
+    since, here = incident.opened_at - LOOKED_BACK, incident.target.key
+    cases = app.incidents.cases_on(incident.rule_name, here, since, LOOKED_AT)
+    last = max(
+        (c for c in cases if c.ended_at),
+        key=lambda case: case.ended_at or case.opened_at,
+        default=None,
+    )
     return last.ended_at if last and last.ended in _WELL else None
 
 

@@ -5,6 +5,7 @@
     incident#<id>     entry#<key>    one line of its timeline
     claims#<shard>    <rule>|<target>    who holds rule and target, while it is open
     cases#<rule>      <opened>#<id>  one incident of the rule in short: target, opened, how it ended
+    cases-on#<rule>|<target>  <opened>#<id>  the same, once more, for those of one target
     storm#<rule>      storm          since when many targets break the rule at once
     sightings#<key>   set            breaching observations of the last window
 
@@ -129,8 +130,11 @@ class DynamoDbIncidentLog:
         }
         incident = _incident(head)
         releasing = self._release(incident.key, incident_id)
-        ended = {"TableName": self._table, "Item": _case_item(incident, why, at)}
-        return self._transact([{"Update": closing}, {"Delete": releasing}, {"Put": ended}])
+        ended: list[Item] = [
+            {"Put": {"TableName": self._table, "Item": item}}
+            for item in _case_items(incident, why, at)
+        ]
+        return self._transact([{"Update": closing}, {"Delete": releasing}, *ended])
 
     def holder(self, rule_name: str, target_key: str) -> OpenIncident | None:
         """See IncidentLog.holder."""
@@ -161,12 +165,21 @@ class DynamoDbIncidentLog:
 
     def cases(self, rule_name: str, since: datetime, at_most: int) -> Sequence[Case]:
         """See IncidentLog.cases."""
+        return self._cases(_cases_of(rule_name), since, at_most)
+
+    def cases_on(
+        self, rule_name: str, target_key: str, since: datetime, at_most: int
+    ) -> Sequence[Case]:
+        """See IncidentLog.cases_on."""
+        return self._cases(_cases_on((rule_name, target_key)), since, at_most)
+
+    def _cases(self, pk: str, since: datetime, at_most: int) -> list[Case]:
         with storing("cases"):
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table, ScanIndexForward=False, ConsistentRead=True,
                 KeyConditionExpression="pk = :pk AND sk >= :since",
                 ExpressionAttributeValues={
-                    ":pk": _text(_cases_of(rule_name)), ":since": _text(sortable(since)),
+                    ":pk": _text(pk), ":since": _text(sortable(since)),
                 },
                 PaginationConfig={"MaxItems": at_most},
             )  # fmt: skip
@@ -285,7 +298,7 @@ class DynamoDbIncidentLog:
         new = "attribute_not_exists(pk)"
         puts: list[Item] = [
             {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": new}}
-            for item in (claim, head, _case_item(candidate))
+            for item in (claim, head, *_case_items(candidate))
         ]
         try:
             return self._transact(puts)
@@ -412,10 +425,11 @@ def _claim_key(key: tuple[str, str]) -> Item:
     return {"pk": _text(f"claims#{_shard(key)}"), "sk": _text(_name_of(key))}
 
 
-def _case_item(incident: Incident, why: Reason | None = None, at: datetime | None = None) -> Item:
+def _case_items(
+    incident: Incident, why: Reason | None = None, at: datetime | None = None
+) -> list[Item]:
     ending = {"why": _text(why), "ended_at": _text(sortable(at))} if why and at else {}
-    return {
-        "pk": _text(_cases_of(incident.rule_name)),
+    case = {
         "sk": _text(f"{sortable(incident.opened_at)}#{incident.id}"),
         "incident_id": _text(incident.id),
         "target_key": _text(incident.target.key),
@@ -423,6 +437,8 @@ def _case_item(incident: Incident, why: Reason | None = None, at: datetime | Non
         "expires": _expiry(incident.opened_at),
         **ending,
     }
+    places = (_cases_of(incident.rule_name), _cases_on(incident.key))
+    return [{"pk": _text(place), **case} for place in places]
 
 
 def _case(item: Item) -> Case:
@@ -437,6 +453,10 @@ def _case(item: Item) -> Case:
 
 def _cases_of(rule_name: str) -> str:
     return f"cases#{short_name(rule_name)}"
+
+
+def _cases_on(key: tuple[str, str]) -> str:
+    return f"cases-on#{_name_of(key)}"
 
 
 def sortable(moment: datetime) -> str:

@@ -109,13 +109,23 @@ class SqliteIncidentLog:
 
     def cases(self, rule_name: str, since: datetime, at_most: int) -> Sequence[Case]:
         """See IncidentLog.cases."""
+        return self._cases("rule_name = ? AND opened_at >= ?", rule_name, _text(since), at_most)
+
+    def cases_on(
+        self, rule_name: str, target_key: str, since: datetime, at_most: int
+    ) -> Sequence[Case]:
+        """See IncidentLog.cases_on."""
+        of_target = "rule_name = ? AND target_key = ? AND opened_at >= ?"
+        return self._cases(of_target, rule_name, target_key, _text(since), at_most)
+
+    def _cases(self, condition: str, *values: object) -> list[Case]:
+        statement = (
+            "SELECT id, target_key, opened_at, why, at FROM incidents"
+            " LEFT JOIN endings ON endings.incident_id = incidents.id"
+            f" WHERE {condition} ORDER BY opened_at DESC, id DESC LIMIT ?"
+        )
         with self._database.transaction() as rows:
-            found = rows.execute(
-                "SELECT id, target_key, opened_at, why, at FROM incidents"
-                " LEFT JOIN endings ON endings.incident_id = incidents.id"
-                " WHERE rule_name = ? AND opened_at >= ? ORDER BY opened_at DESC, id DESC LIMIT ?",
-                (rule_name, _text(since), at_most),
-            ).fetchall()
+            found = rows.execute(statement, values).fetchall()
         return [_case(row) for row in found]
 
     def join_storm(self, rule_name: str, now: datetime, quiet: timedelta) -> Storm:
