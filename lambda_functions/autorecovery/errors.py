@@ -39,3 +39,20 @@ class StepInterruptedError(AutoRecoveryError):
 
 class ReadError(AutoRecoveryError):
     """A directory, metric or log could not be read; the caller treats the fact as unknown."""
+
+
+class ChannelError(AutoRecoveryError):
+    """A channel did not take a message; others go on.
+
+    `retryable` says whether sending it again can help, `after` the seconds the channel asked to be
+    left alone for.
+    """
+
+    def __init__(self, message: str, *, retryable: bool, after: float | None = None) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.after = after
+
+
+class AnalysisError(AutoRecoveryError):
+    """A model gave no answer that can be used; the rule-based analyst takes its place."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
         Halt,
         Promotion,
     )
+    from autorecovery.models.delivery import Delivery, Record, Thread
     from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
     from autorecovery.models.history import Case, Storm
     from autorecovery.models.incident import (
@@ -282,6 +283,55 @@ class Noticeboard(Protocol):
 
     def post(self, notice: Notice) -> None:
         """Publish a notice; NoticeError where nobody took it."""
+
+
+class NoticeLog(Protocol):
+    """The memory of notices: written before anything is sent, completed by each channel."""
+
+    def record(self, notice: Notice, suppressed: str = "") -> None:
+        """Write a notice down, with why nobody is told where so; a second time changes nothing."""
+
+    def get(self, notice_id: str) -> Record | None:
+        """Return the record of this notice."""
+
+    def query(
+        self,
+        *,
+        producer: str | None = None,
+        level: Level | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> Sequence[Record]:
+        """Return the newest records of this producer and level since then, newest first."""
+
+    def begin(self, notice_id: str, via: str, at: datetime, patience: timedelta) -> Delivery | None:
+        """Return the delivery that the caller may make now; None where it must not.
+
+        Nobody delivers what is over, nor what another began less than `patience` ago. The answer
+        counts the tries, this one included.
+        """
+
+    def end(self, notice_id: str, delivery: Delivery) -> None:
+        """Write down what became of a delivery."""
+
+    def thread(self, via: str, conversation: str) -> Thread | None:
+        """Return the message that stands for this conversation in this channel, if one does."""
+
+    def keep_thread(self, thread: Thread) -> None:
+        """Remember it, in place of an earlier one."""
+
+
+class Channel(Protocol):
+    """One way to reach people."""
+
+    name: str
+
+    def send(self, notice: Notice, thread: Thread | None) -> Thread | None:
+        """Tell it, in the message of its conversation where the channel has one.
+
+        Returns the message to go on with, or None where the channel cannot change one.
+        ChannelError where it was not taken.
+        """
 
 
 class DeadLetters(Protocol):

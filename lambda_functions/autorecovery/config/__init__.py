@@ -5,6 +5,7 @@ mode reads the YAML again. Environment variables override the file everywhere.
 """
 
 from autorecovery.config.loading import Resolved, dump, flatten, load, load_shipped, loads
+from autorecovery.config.notify import ChannelSettings, Notify
 from autorecovery.config.overrides import OVERRIDES
 from autorecovery.config.problems import InvalidConfigurationError, Problem
 from autorecovery.config.schema import (
@@ -14,7 +15,6 @@ from autorecovery.config.schema import (
     LambdaSettings,
     Limits,
     LogSource,
-    Notify,
     Sources,
     Targets,
     Vpc,
@@ -23,6 +23,7 @@ from autorecovery.config.schema import (
 __all__ = [
     "KNOWN_NAMESPACES",
     "OVERRIDES",
+    "ChannelSettings",
     "Configuration",
     "Fields",
     "InvalidConfigurationError",

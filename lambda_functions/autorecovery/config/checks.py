@@ -41,6 +41,7 @@ def impossibilities(
     found = [
         *_functions(configuration),
         *_reminders(configuration),
+        *_escalation(configuration),
         *_twins(configuration.rules),
         *_canary(configuration, scripts),
         *(
@@ -63,6 +64,15 @@ def _reminders(configuration: Configuration) -> Found:
     for index, wait in enumerate(configuration.notify.reminders):
         if not wait:
             yield ("notify", "reminders", index), "expected a wait such as 15m; found none at all"
+
+
+def _escalation(configuration: Configuration) -> Found:
+    channels = configuration.notify.channels
+    for index, escalation in enumerate(configuration.notify.escalation):
+        for position, name in enumerate(escalation.to):
+            if name not in channels:
+                message = f"no such channel: {name!r}{suggest(name, channels)}"
+                yield ("notify", "escalation", index, "to", position), message
 
 
 def _canary(configuration: Configuration, scripts: "Mapping[str, Script] | None") -> Found:

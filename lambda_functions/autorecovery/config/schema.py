@@ -1,10 +1,11 @@
 """What can be configured; the descriptions and examples also serve error messages and `init`."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from autorecovery.config.notify import Notify
 from autorecovery.models.canary import Canary
 from autorecovery.models.limits import (
     Correlation,
@@ -82,30 +83,6 @@ class Sources(Schema):
     logs: tuple[LogSource, ...] = ()
 
 
-MailAddress = Annotated[
-    str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", examples=["ops@example.com"])
-]
-
-
-class Notify(Schema):
-    """Who is told, and how a notice begins."""
-
-    email: tuple[MailAddress, ...] = ()
-    topic_arn: str | None = Field(
-        None,
-        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+(\.fifo)?$",
-        examples=["arn:aws:sns:eu-west-1:111122223333:ops"],
-    )
-    subject: str | None = Field(None, description="Instead of the composed subject.")
-    subject_prefix: str = ""
-    message_prefix: str = ""
-    reminders: tuple[Duration, ...] = Field(
-        (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=4), timedelta(days=1)),
-        min_length=1,
-        description="Waits between reminders of an open incident; the last one repeats.",
-    )
-
-
 class Limits(Schema):
     """What holds a robot back."""
 
@@ -129,6 +106,21 @@ class Limits(Schema):
     )
     correlated: Correlation = Field(default_factory=Correlation)
     demotion: Demoting = Field(default_factory=Demoting)
+
+
+class AnalysisSettings(Schema):
+    """Who explains an incident, and what that may cost. Without a model, rules do it."""
+
+    model: str | None = Field(
+        None, description="A Bedrock model or inference profile, such as eu.anthropic.claude-…."
+    )
+    region: str | None = Field(None, description="Of the model; none means the stack's own.")
+    max_input_tokens: int = Field(8000, ge=1000, le=100_000)
+    max_output_tokens: int = Field(800, ge=200, le=8000)
+    timeout: Duration = timedelta(seconds=20)
+    daily_usd: float = Field(1.0, ge=0, description="Beyond that the model is not asked any more.")
+    input_usd_per_1k: float = Field(0.003, ge=0, description="What the model costs; see its price.")
+    output_usd_per_1k: float = Field(0.015, ge=0)
 
 
 class Vpc(Schema):
@@ -158,6 +150,7 @@ class Configuration(Schema):
     rules: dict[str, Rule] = Field(default_factory=dict)
     notify: Notify = Field(default_factory=Notify)
     limits: Limits = Field(default_factory=Limits)
+    analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
     maintenance: tuple[MaintenanceWindow, ...] = ()
     canary: Canary | None = Field(
         None, description="A synthetic incident on a schedule, and an alarm on its absence."
