@@ -1,4 +1,4 @@
-"""`halt`, `resume` and `maintenance`: what people tell the system while it runs."""
+"""`halt`, `resume`, `maintenance` and `silence`: what people tell the system while it runs."""
 
 import getpass
 import os
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
-from autorecovery.models.controls import DeclaredWindow, Halt
+from autorecovery.models.controls import DeclaredWindow, Halt, WindowKind
 from autorecovery.models.durations import read_duration, write_duration
 from autorecovery.models.limits import MaintenanceWindow
 from command_line.exit_codes import ExitCode
@@ -37,9 +37,15 @@ def resume(stack: str | None, variables: Mapping[str, str], *, as_json: bool) ->
 
 
 def add_window(
-    stack: str | None, variables: Mapping[str, str], *, content: dict[str, object], as_json: bool
+    kind: WindowKind,
+    stack: str | None,
+    variables: Mapping[str, str],
+    *,
+    content: dict[str, object],
+    as_json: bool,
+    why: str = "",
 ) -> None:
-    """Add a maintenance window; it holds within seconds."""
+    """Add a window; it holds within seconds."""
     now = datetime.now(UTC)
     given = {key: value for key, value in content.items() if value not in (None, ())}
     if "cron" not in given:
@@ -50,35 +56,44 @@ def add_window(
     except ValidationError as error:
         told = "; ".join(str(e["msg"]).removeprefix("Value error, ") for e in error.errors())
         raise Failure(ExitCode.USAGE, f"no such window is possible: {told}") from error
-    controls(stack, variables).declare(DeclaredWindow(window, who(), now))
+    controls(stack, variables).declare(DeclaredWindow(window, who(), now, kind, why))
     if as_json:
         print_json({"added": window.name})
     else:
-        print_lines(f"{window.name}: nothing is run {_when(window)}")
+        print_lines(f"{window.name}: {_EFFECT[kind]} {_when(window)}")
 
 
-def list_windows(stack: str | None, variables: Mapping[str, str], *, as_json: bool) -> None:
+_EFFECT = {WindowKind.MAINTENANCE: "nothing is run", WindowKind.SILENCE: "nobody is told"}
+
+
+def list_windows(
+    kind: WindowKind, stack: str | None, variables: Mapping[str, str], *, as_json: bool
+) -> None:
     """List the windows that people added; those of the configuration are in `config`."""
     now = datetime.now(UTC)
-    found = controls(stack, variables).windows()
+    found = controls(stack, variables).windows(kind)
     if as_json:
         windows = [
-            {**each.window.model_dump(mode="json", by_alias=True), "by": each.by} for each in found
+            {**each.window.model_dump(mode="json", by_alias=True), "by": each.by, "why": each.why}
+            for each in found
         ]
         print_json({"windows": windows})
         return
     rows = [
-        (each.window.name, _when(each.window), "open" if each.window.ends(now) else "", each.by)
+        (
+            each.window.name, _when(each.window), "open" if each.window.ends(now) else "",
+            each.by, each.why,
+        )
         for each in found
-    ]
-    print_table(rows, ("window", "when", "now", "added by"))
+    ]  # fmt: skip
+    print_table(rows, ("window", "when", "now", "added by", "why"))
 
 
 def end_window(
-    name: str, stack: str | None, variables: Mapping[str, str], *, as_json: bool
+    kind: WindowKind, name: str, stack: str | None, variables: Mapping[str, str], *, as_json: bool
 ) -> None:
     """Remove a window that people added."""
-    if not controls(stack, variables).end_window(name):
+    if not controls(stack, variables).end_window(kind, name):
         raise Failure(ExitCode.PROBLEMS_FOUND, f"no window {name!r} was added here")
     if as_json:
         print_json({"ended": name})

@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 
 from command_line.exit_codes import ExitCode
+from command_line.options import Json, Stack
+from command_line.windows import windows
 
 EPILOG = (
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 configuration invalid, 4 environment"
@@ -28,22 +30,14 @@ app = typer.Typer(
 )
 incidents = typer.Typer(help="What happened, and what was done about it.", no_args_is_help=True)
 app.add_typer(incidents, name="incidents")
-maintenance = typer.Typer(help="Times in which nothing is run.", no_args_is_help=True)
-app.add_typer(maintenance, name="maintenance")
+app.add_typer(windows("maintenance", "Times in which nothing is run."), name="maintenance")
+app.add_typer(windows("silence", "Times in which nobody is told."), name="silence")
 dead_letters = typer.Typer(help="What could not be processed, and why.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
 
 ConfigFile = Annotated[
     Path,
     typer.Option("--config", "-c", envvar="AUTORECOVERY_CONFIG", help="The configuration file."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON with a schema_version.")]
-Stack = Annotated[
-    str | None,
-    typer.Option(
-        envvar="AUTORECOVERY_STACK",
-        help="Read a deployed stack of this name; without it, this machine's own state.",
-    ),
 ]
 DEFAULT_CONFIG = Path("config.yaml")
 
@@ -260,51 +254,6 @@ def resume(stack: Stack = None, as_json: Json = False) -> None:
     from command_line import controls
 
     controls.resume(stack, os.environ, as_json=as_json)
-
-
-@maintenance.command("add")
-def add_maintenance(
-    name: Annotated[str, typer.Argument(help="What it is called.")],
-    lasting: Annotated[str, typer.Option("--for", help="How long, such as 2h.")],
-    cron: Annotated[str | None, typer.Option(help="When it begins, again and again.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Of --cron, such as Europe/Berlin.")] = None,
-    rule: Annotated[list[str] | None, typer.Option(help="Only this rule; repeatable.")] = None,
-    target: Annotated[list[str] | None, typer.Option(help="Only this target; repeatable.")] = None,
-    stack: Stack = None,
-    as_json: Json = False,
-) -> None:
-    """Add a window: from now on, or by --cron."""
-    from command_line import controls
-
-    content: dict[str, object] = {
-        "name": name,
-        "lasting": lasting,
-        "cron": cron,
-        "timezone": timezone,
-        "rules": tuple(rule or ()),
-        "targets": tuple(target or ()),
-    }
-    controls.add_window(stack, os.environ, content=content, as_json=as_json)
-
-
-@maintenance.command("list")
-def list_maintenance(stack: Stack = None, as_json: Json = False) -> None:
-    """List the windows that people added."""
-    from command_line import controls
-
-    controls.list_windows(stack, os.environ, as_json=as_json)
-
-
-@maintenance.command("end")
-def end_maintenance(
-    name: Annotated[str, typer.Argument(help="What it is called.")],
-    stack: Stack = None,
-    as_json: Json = False,
-) -> None:
-    """End a window that people added."""
-    from command_line import controls
-
-    controls.end_window(name, stack, os.environ, as_json=as_json)
 
 
 LETTER_IDS = "Ids, as `dead-letters list` shows them."

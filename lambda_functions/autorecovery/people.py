@@ -1,14 +1,15 @@
-"""What a person decides about an incident: approve, deny, acknowledge, close, recover.
+"""What a person decides about an incident: approve, deny, acknowledge, silence, close, recover.
 
 The same functions serve the command line, chat buttons and the page. Each answers in words, and
 changes nothing where there is nothing to decide.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from autorecovery.models.controls import Approval, Promotion
+from autorecovery.models.controls import Approval, DeclaredWindow, Promotion, WindowKind
 from autorecovery.models.incident import Entry, EntryKind, Incident, incident_id
+from autorecovery.models.limits import MaintenanceWindow
 from autorecovery.models.order import Order, orders_in
 from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.rule import Rule
@@ -85,6 +86,25 @@ def acknowledge(incident: Incident, by: str, app: People) -> Answer:
     entry = Entry("acknowledged", app.clock(), EntryKind.ACKNOWLEDGED, text, {"by": by})
     app.incidents.record(incident.id, entry)
     return Answer(True, f"{incident.id}: {text}")
+
+
+def silence(incident: Incident, by: str, app: People, lasting: timedelta) -> Answer:
+    """Tell nobody of this rule on this target for so long; all else goes on, and is recorded."""
+    now = app.clock()
+    name = f"{incident.rule_name[:60]} on {incident.target.name[:30]}"
+    window = MaintenanceWindow.model_validate(
+        {
+            "name": name, "from": now, "until": now + lasting,
+            "rules": (incident.rule_name,), "targets": (incident.target.name,),
+        }
+    )  # fmt: skip
+    app.controls.declare(DeclaredWindow(window, by, now, WindowKind.SILENCE, incident.id))
+    text = f"silenced by {by} until {now + lasting:%H:%M} UTC"
+    key = f"silenced {now.isoformat()}"
+    app.incidents.record(incident.id, Entry(key, now, EntryKind.SILENCED, text, {"by": by}))
+    return Answer(
+        True, f"{incident.id}: {text}; to be told again: autorecovery silence end '{name}'"
+    )
 
 
 def recover(incident: Incident, by: str, app: People) -> Answer:

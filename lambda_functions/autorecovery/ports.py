@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
         Demotion,
         Halt,
         Promotion,
+        WindowKind,
     )
     from autorecovery.models.delivery import Delivery, Record, Thread
     from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
@@ -381,13 +382,13 @@ class Controls(Protocol):
     def set_halt(self, halt: Halt | None) -> None:
         """Halt everything that acts, or let it go on."""
 
-    def windows(self) -> Sequence[DeclaredWindow]:
-        """Return the maintenance windows that people added."""
+    def windows(self, kind: WindowKind) -> Sequence[DeclaredWindow]:
+        """Return the windows of this kind that people added, by name."""
 
     def declare(self, window: DeclaredWindow) -> None:
-        """Add a maintenance window; one of the same name is replaced."""
+        """Add a window; one of the same kind and name is replaced."""
 
-    def end_window(self, name: str) -> bool:
+    def end_window(self, kind: WindowKind, name: str) -> bool:
         """Remove a window; return whether there was one."""
 
     def approve(self, approval: Approval) -> Approval:

@@ -12,7 +12,14 @@ from autorecovery.adapters.aws.controls import DynamoDbControls
 from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.errors import StoreError
-from autorecovery.models.controls import Approval, DeclaredWindow, Demotion, Halt, Promotion
+from autorecovery.models.controls import (
+    Approval,
+    DeclaredWindow,
+    Demotion,
+    Halt,
+    Promotion,
+    WindowKind,
+)
 from autorecovery.models.fleet import FleetAllowance, Lease
 from autorecovery.models.limits import MaintenanceWindow
 from autorecovery.models.reason import Reason
@@ -35,9 +42,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield SqliteControls(database)
 
 
-def window(name: str) -> DeclaredWindow:
+def window(name: str, kind: WindowKind) -> DeclaredWindow:
     content = {"name": name, "from": START, "until": START + MINUTE, "targets": ["web-1"]}
-    return DeclaredWindow(MaintenanceWindow.model_validate(content), "ops", START)
+    window = MaintenanceWindow.model_validate(content)
+    return DeclaredWindow(window, "ops", START, kind, "disk swap")
 
 
 def lease(token: str, host: str = "", minutes: float = 10) -> Lease:
@@ -53,12 +61,15 @@ def test_a_halt_stands_until_it_is_lifted(store: Store) -> None:
     assert store.halt() is None
 
 
-def test_windows_are_added_replaced_listed_and_ended(store: Store) -> None:
+@pytest.mark.parametrize("kind", WindowKind)
+def test_windows_are_added_replaced_listed_and_ended(store: Store, kind: WindowKind) -> None:
     for name in ("b", "a", "b"):
-        store.declare(window(name))
-    assert list(store.windows()) == [window("a"), window("b")]
-    assert (store.end_window("a"), store.end_window("a")) == (True, False)
-    assert list(store.windows()) == [window("b")]
+        store.declare(window(name, kind))
+    assert list(store.windows(kind)) == [window("a", kind), window("b", kind)]
+    assert (store.end_window(kind, "a"), store.end_window(kind, "a")) == (True, False)
+    assert list(store.windows(kind)) == [window("b", kind)]
+    others = [other for other in WindowKind if other is not kind]
+    assert [list(store.windows(other)) for other in others] == [[]]
 
 
 def test_the_first_decision_stands_and_the_second_is_told_who_was_first(store: Store) -> None:

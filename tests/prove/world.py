@@ -19,7 +19,7 @@ from autorecovery.adapters.simulated.workflow import (
 )
 from autorecovery.config import Configuration
 from autorecovery.errors import AutoRecoveryError, NoticeError, ReadError, StoreError
-from autorecovery.models.controls import DeclaredWindow, Halt
+from autorecovery.models.controls import DeclaredWindow, Halt, WindowKind
 from autorecovery.models.incident import Entry, Incident
 from autorecovery.models.limits import MaintenanceWindow
 from autorecovery.models.order import orders_in
@@ -432,12 +432,16 @@ class World:
 
     def _end_maintenance(self, happening: Happening, actor: str) -> None:
         with self._by_person(actor, happening, self._look_at_controls):
-            self.controls.end_window(f"work on {happening.about}")
+            self.controls.end_window(WindowKind.MAINTENANCE, f"work on {happening.about}")
 
     def _look_at_controls(self) -> None:
         now, controls = self.engine.now, self.stores.controls
         self.truth.halted.set(now, 1.0 if controls.halt() else 0.0)
-        open_now = {target for each in controls.windows() for target in each.window.targets}
+        open_now = {
+            target
+            for each in controls.windows(WindowKind.MAINTENANCE)
+            for target in each.window.targets
+        }
         for host in self.scenario.hosts:
             self.truth.maintained[host].set(now, 1.0 if host in open_now else 0.0)
 

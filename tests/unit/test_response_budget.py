@@ -7,7 +7,7 @@ import pytest
 
 from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.config import Configuration
-from autorecovery.models.controls import DeclaredWindow, Halt
+from autorecovery.models.controls import DeclaredWindow, Halt, WindowKind
 from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
 from autorecovery.models.incident import Attempt, EntryKind
 from autorecovery.models.limits import AtOnce, MaintenanceWindow
@@ -218,7 +218,7 @@ def test_a_window_declared_without_a_deploy_holds_until_it_is_ended() -> None:
     assert here.runner.tries == []
     there = world()
     there.controls.declare(DeclaredWindow(window, "ops", START))
-    assert there.controls.end_window("disk swap")
+    assert there.controls.end_window(WindowKind.MAINTENANCE, "disk swap")
     ending = there.respond()
     assert ending is not None
     assert ending.reason is Reason.RECOVERED

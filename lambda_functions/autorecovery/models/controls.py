@@ -1,7 +1,8 @@
-"""What people tell the system while it runs: halt, maintenance, approvals, promotions."""
+"""What people tell the system while it runs: halt, windows, approvals, promotions."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from autorecovery.models.limits import MaintenanceWindow
 
@@ -50,10 +51,21 @@ class Promotion:
     at: datetime
 
 
+class WindowKind(StrEnum):
+    """What does not happen while a window is open."""
+
+    MAINTENANCE = "maintenance"
+    """Nothing is run; people are told."""
+    SILENCE = "silence"
+    """Nobody is told; all else goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeclaredWindow:
-    """A maintenance window that a person added without a deploy."""
+    """A window that a person added without a deploy."""
 
     window: MaintenanceWindow
     by: str
     at: datetime
+    kind: WindowKind = WindowKind.MAINTENANCE
+    why: str = ""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from autorecovery.errors import ReadError
 from autorecovery.models.canary import CANARY
-from autorecovery.models.controls import Approval
+from autorecovery.models.controls import Approval, WindowKind
 from autorecovery.models.history import Case
 from autorecovery.models.incident import (
     Attempt,
@@ -187,7 +187,7 @@ def _with_own(cases: Sequence[Case], incident: Incident) -> list[Case]:
 def _open_windows(
     incident: Incident, now: datetime, app: Response
 ) -> Iterator[tuple[str, datetime]]:
-    declared = (each.window for each in app.controls.windows())
+    declared = (each.window for each in app.controls.windows(WindowKind.MAINTENANCE))
     for window in (*app.configuration.maintenance, *declared):
         end = window.ends(now)
         if end is not None and window.concerns(incident.rule_name, incident.target.name):

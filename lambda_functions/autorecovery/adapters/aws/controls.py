@@ -1,6 +1,6 @@
 """What people said while the system runs, and the fleet's book, in the incident table:
 
-control             halt · window#<name>
+control             halt · window#<name> · silence#<name>
 approval#<attempt>  decision
 trust#<script>|<rule>  demotion · promotion
 fleet#<group>       ledger, with a version that every change must have seen
@@ -15,7 +15,14 @@ from botocore.exceptions import ClientError
 from autorecovery.adapters.aws.errors import storing
 from autorecovery.adapters.aws.incident_log import short_name
 from autorecovery.errors import StoreError
-from autorecovery.models.controls import Approval, DeclaredWindow, Demotion, Halt, Promotion
+from autorecovery.models.controls import (
+    Approval,
+    DeclaredWindow,
+    Demotion,
+    Halt,
+    Promotion,
+    WindowKind,
+)
 from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
 from autorecovery.models.reason import Reason
 from autorecovery.models.wire import decode, encode
@@ -27,6 +34,9 @@ T = TypeVar("T")
 
 BOOK_TRIES = 20
 """Tries to change a fleet's book that others change at the same time."""
+
+
+_WORDS = {WindowKind.MAINTENANCE: "window", WindowKind.SILENCE: "silence"}
 
 
 class DynamoDbControls:
@@ -47,17 +57,18 @@ class DynamoDbControls:
         else:
             self._put("control", "halt", encode(halt, Halt))
 
-    def windows(self) -> Sequence[DeclaredWindow]:
+    def windows(self, kind: WindowKind) -> Sequence[DeclaredWindow]:
         """See Controls.windows."""
-        return self._all("window#", DeclaredWindow)
+        return self._all(f"{_WORDS[kind]}#", DeclaredWindow)
 
     def declare(self, window: DeclaredWindow) -> None:
         """See Controls.declare."""
-        self._put("control", f"window#{window.window.name}", encode(window, DeclaredWindow))
+        name = f"{_WORDS[window.kind]}#{window.window.name}"
+        self._put("control", name, encode(window, DeclaredWindow))
 
-    def end_window(self, name: str) -> bool:
+    def end_window(self, kind: WindowKind, name: str) -> bool:
         """See Controls.end_window."""
-        return self._remove("control", f"window#{name}")
+        return self._remove("control", f"{_WORDS[kind]}#{name}")
 
     def approve(self, approval: Approval) -> Approval:
         """See Controls.approve."""

@@ -5,7 +5,14 @@ from datetime import datetime
 from typing import TypeVar
 
 from autorecovery.adapters.sqlite.database import Database
-from autorecovery.models.controls import Approval, DeclaredWindow, Demotion, Halt, Promotion
+from autorecovery.models.controls import (
+    Approval,
+    DeclaredWindow,
+    Demotion,
+    Halt,
+    Promotion,
+    WindowKind,
+)
 from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
 from autorecovery.models.reason import Reason
 from autorecovery.models.wire import decode, encode
@@ -16,6 +23,9 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS controls (
     kind TEXT NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (kind, name));
 """
+
+
+_WORDS = {WindowKind.MAINTENANCE: "window", WindowKind.SILENCE: "silence"}
 
 
 class SqliteControls:
@@ -37,17 +47,17 @@ class SqliteControls:
         else:
             self._put("halt", "", halt, Halt)
 
-    def windows(self) -> Sequence[DeclaredWindow]:
+    def windows(self, kind: WindowKind) -> Sequence[DeclaredWindow]:
         """See Controls.windows."""
-        return self._all("window", DeclaredWindow)
+        return self._all(_WORDS[kind], DeclaredWindow)
 
     def declare(self, window: DeclaredWindow) -> None:
         """See Controls.declare."""
-        self._put("window", window.window.name, window, DeclaredWindow)
+        self._put(_WORDS[window.kind], window.window.name, window, DeclaredWindow)
 
-    def end_window(self, name: str) -> bool:
+    def end_window(self, kind: WindowKind, name: str) -> bool:
         """See Controls.end_window."""
-        return self._remove("window", name)
+        return self._remove(_WORDS[kind], name)
 
     def approve(self, approval: Approval) -> Approval:
         """See Controls.approve."""
