@@ -19,7 +19,7 @@ from autorecovery.config import Configuration
 from autorecovery.models.notice import Notice
 from autorecovery.models.signal import Target, TargetKind
 from autorecovery.ports import Presence
-from autorecovery.response.run import respond
+from autorecovery.response.run import run
 from autorecovery.response.stage import Response
 from autorecovery.scripts import Script
 from autorecovery.triage.outcome import Outcome
@@ -82,6 +82,9 @@ class Board:
         """See Noticeboard.post."""
         self._show(notice)
 
+    def withhold(self, notice: Notice, why: str) -> None:
+        """See Noticeboard.withhold. A console shows what is told, and nothing else."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -107,6 +110,8 @@ class Machine:
         found = self.incidents.open_incidents()
         for incident in found:
             self.responses.start(incident.incident_id)
+        for group in self.incidents.open_groups():
+            self.responses.start(group.id)
         return len(found)
 
     def close(self) -> None:
@@ -160,6 +165,7 @@ def assemble(
             responses.wake(token)
 
     commands = BashCommandRunner(database, scripts, variables, utc_now, wake)
+    mailbox = Mailbox(database)
     response = Response(
         configuration=configuration,
         incidents=incidents,
@@ -170,9 +176,10 @@ def assemble(
         controls=SqliteControls(database),
         budget=SqliteControls(database),
         noticeboard=Board(show),
+        responses=mailbox,
         clock=utc_now,
     )
-    responses = LocalResponses(lambda incident_id, flow: respond(incident_id, flow, response))
+    responses = LocalResponses(lambda execution, flow: run(execution, flow, response))
     triage = Triage(
         configuration=configuration,
         incidents=incidents,
@@ -193,5 +200,5 @@ def assemble(
         responses,
         triage,
         response,
-        Attendant(Mailbox(database), responses),
+        Attendant(mailbox, responses),
     )

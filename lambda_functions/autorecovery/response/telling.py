@@ -1,0 +1,222 @@
+"""How a notice gets to people: once, unless it is silenced, told with others, or too much.
+
+Whatever is not put up is written down with the reason, in the incident's story and in the record.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from autorecovery.config import Configuration
+from autorecovery.errors import NoticeError, StoreError
+from autorecovery.models.canary import CANARY
+from autorecovery.models.controls import WindowKind
+from autorecovery.models.fleet import FleetAllowance, Lease
+from autorecovery.models.group import Group, GroupKind, Word
+from autorecovery.models.incident import Entry, EntryKind, Incident
+from autorecovery.models.notice import Notice, NoticeKind
+from autorecovery.models.wire import decode, encode
+from autorecovery.ports import (
+    DEAF,
+    Clock,
+    Controls,
+    FleetBudget,
+    IncidentLog,
+    Noticeboard,
+    ResponseStarter,
+)
+from autorecovery.response.company import (
+    Company,
+    company_in,
+    facts_of,
+    find_company,
+    join_everything,
+)
+
+FOLDED = frozenset(
+    {NoticeKind.OPENED, NoticeKind.HANDED_OVER, NoticeKind.REMINDER, NoticeKind.CLOSED}
+)
+"""What is told of each alike. A question, a recovery or a failed attempt is told on its own."""
+
+NEVER_TOO_MUCH = frozenset({NoticeKind.ASKING, NoticeKind.ESCALATED, NoticeKind.DEMOTED})
+"""What wants an answer is put up however much was told before."""
+
+_FLAPS = (
+    "It comes and goes: a restart will not end that, so nothing is run by itself. Please take it"
+    " over. Nothing more is told of it until it is calm."
+)
+
+BOOK = "#notices"
+"""The book that counts what was told lately; no group of machines has such a name."""
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Tells people, and remembers what they heard."""
+
+    configuration: Configuration
+    incidents: IncidentLog
+    controls: Controls
+    budget: FleetBudget
+    noticeboard: Noticeboard
+    responses: ResponseStarter
+    clock: Clock
+
+    def tell(self, notice: Notice, key: str, *, alone: bool = False) -> None:
+        """Put a notice up, once per key; a board that does not take it stops nothing.
+
+        Where many incidents are alike, one message tells of all of them, unless this one must be
+        told `alone`.
+        """
+        story = self.incidents.timeline(notice.incident_id)
+        if any(entry.key == f"told {key}" for entry in story):
+            return
+        incident = self.incidents.get(notice.incident_id)
+        if incident is None or incident.rule_name == CANARY:
+            self._post(notice, key, {})
+            return
+        if why := self.silence_over(incident):
+            self._withhold(notice, key, why, {"silenced": why})
+            return
+        company = company_in(story)
+        is_first = company is None and notice.kind is NoticeKind.OPENED
+        if is_first:
+            company = find_company(incident, self.configuration, self.incidents, self.clock())
+        if company and not company.leads and not alone and notice.kind in FOLDED:
+            self._fold(notice, key, incident, company)
+        elif self._is_too_much(notice):
+            self._fold(notice, key, incident, self._everything())
+        else:
+            self._tell_by_itself(notice, key, incident, company, is_first=is_first)
+
+    def _tell_by_itself(
+        self,
+        notice: Notice,
+        key: str,
+        incident: Incident,
+        company: Company | None,
+        *,
+        is_first: bool,
+    ) -> None:
+        """Put it up; its company hears of it, so that the picture there is complete."""
+        if company is None:
+            self._post(notice, key, {})
+            return
+        if company.group.kind is GroupKind.FLAPPING and company.leads:
+            company = replace(company, leads=False)
+            notice = replace(notice, lines=(*notice.lines[:1], _FLAPS))
+        self._post(notice, key, facts_of(company) if is_first else {})
+        self.join(company.group, _word(notice, incident, told=True))
+
+    def silence_over(self, incident: Incident) -> str:
+        """Return the silence that holds over this incident now, and until when; empty if none."""
+        now = self.clock()
+        declared = (each.window for each in self.controls.windows(WindowKind.SILENCE))
+        for window in (*self.configuration.notify.silences, *declared):
+            end = window.ends(now)
+            if end is not None and window.concerns(incident.rule_name, incident.target.name):
+                return f"silence {window.name!r} until {end:%Y-%m-%d %H:%M} UTC"
+        return ""
+
+    def is_known(self, incident: Incident) -> bool:
+        """Return whether people have heard the last of it, or will in the company it is told in."""
+        story = self.incidents.timeline(incident.id)
+        told = [entry for entry in story if entry.kind is EntryKind.NOTIFIED]
+        return bool(told) and bool(told[-1].facts.get("delivered", True))
+
+    def post_of_group(self, notice: Notice, group: Group, words: Sequence[Word]) -> bool:
+        """Put a group's notice up, or pass it on where it is too much; return whether it left."""
+        if group.kind is not GroupKind.EVERYTHING and self._is_too_much(notice):
+            everything = self._everything().group
+            if self.join(everything, _word_of_group(notice, group, words)):
+                self.noticeboard.withhold(notice, f"told as one of many: {everything.id}")
+                return True
+        try:
+            self.noticeboard.post(notice)
+        except NoticeError:
+            return False  # not noted as told: the next look tells it
+        return True
+
+    def join(self, group: Group, word: Word) -> bool:
+        """Leave word with a group and see to it that it is told; return whether the group goes on.
+
+        Whoever ends a group looks once more after it: either it sees this word, or we see its end.
+        """
+        entry = Entry(
+            f"{word.of} {word.kind} {word.at.isoformat()}", self.clock(), EntryKind.NOTIFIED,
+            word.text, {"word": encode(word, Word), **facts_of(Company(group, leads=False))},
+        )  # fmt: skip
+        self.incidents.record(group.id, entry)
+        if not word.told:
+            self._rouse(group)
+        return self.incidents.goes_on(group)
+
+    def _rouse(self, group: Group) -> None:
+        """Wake whoever tells this group, or start them; who gathers already needs no waking."""
+        token = self.incidents.wake_token(group.id)
+        if token is None:
+            self.responses.start(group.id)
+        elif not token.startswith(DEAF):
+            self.responses.wake(token)
+
+    def _fold(self, notice: Notice, key: str, incident: Incident, company: Company) -> None:
+        if not self.join(company.group, _word(notice, incident, told=False)):
+            self._post(notice, key, {})  # the group ended meanwhile: nobody would tell it there
+            return
+        why = f"told as one of many: {company.group.id}"
+        self._withhold(notice, key, why, facts_of(company))
+
+    def _everything(self) -> Company:
+        group = join_everything(self.incidents, self.configuration, self.clock())
+        return Company(group, leads=False)
+
+    def _is_too_much(self, notice: Notice) -> bool:
+        """Return whether people were told so much lately that this must be told with other things.
+
+        What is put up counts, also where it is never too much.
+        """
+        limit, now = self.configuration.notify.at_most, self.clock()
+        allowed = FleetAllowance(at_once=limit.count, starts=limit.count, window=limit.window)
+        try:
+            refusal = self.budget.reserve(BOOK, Lease(notice.id, notice.id, now, now), allowed, now)
+        except StoreError:
+            return False  # one message too many is better than one that waits for a book
+        return refusal is not None and notice.kind not in NEVER_TOO_MUCH
+
+    def _post(self, notice: Notice, key: str, facts: dict[str, object]) -> None:
+        try:
+            self.noticeboard.post(notice)
+        except NoticeError as error:
+            text, delivered = f"nobody could be told: {error}", False
+        else:
+            text, delivered = f"told: {notice.headline}", True
+        self._note(notice, key, text, {**facts, "delivered": delivered})
+
+    def _withhold(self, notice: Notice, key: str, why: str, facts: dict[str, object]) -> None:
+        self.noticeboard.withhold(notice, why)
+        self._note(notice, key, why, facts)
+
+    def _note(self, notice: Notice, key: str, text: str, facts: dict[str, object]) -> None:
+        told = {"level": notice.level, "kind": notice.kind, **facts}
+        entry = Entry(f"told {key}", self.clock(), EntryKind.NOTIFIED, text, told)
+        self.incidents.record(notice.incident_id, entry)
+
+
+def _word(notice: Notice, incident: Incident, *, told: bool) -> Word:
+    name = notice.headline.removeprefix(f"[{notice.level.upper()}] ")
+    return Word(
+        of=incident.id, target=incident.target.name, rule_name=incident.rule_name,
+        level=notice.level, kind=notice.kind, at=notice.at, told=told,
+        text=name.removeprefix(f"{incident.target.name[:80]}: "),
+    )  # fmt: skip
+
+
+def _word_of_group(notice: Notice, group: Group, words: Sequence[Word]) -> Word:
+    return Word(
+        of=group.id, target=group.name, rule_name=words[0].rule_name, level=notice.level,
+        kind=notice.kind, text=notice.state, at=notice.at, size=sum(word.size for word in words),
+    )  # fmt: skip
+
+
+def words_in(story: Sequence[Entry]) -> list[Word]:
+    """Return all that was said in a group, oldest first."""
+    return [decode(entry.facts["word"], Word) for entry in story if "word" in entry.facts]
