@@ -155,10 +155,10 @@ class IncidentLog(Protocol):
         """Like `cases`, of one target: many on others hide none of its own."""
 
     def join_group(
-        self, kind: GroupKind, name: str, now: datetime, quiet: timedelta
+        self, kind: GroupKind, name: str, who: str, now: datetime, quiet: timedelta
     ) -> tuple[Group, bool]:
         """Return the group of this name that can be joined, or a new one that begins now; and
-        whether it is new.
+        whether `who` is its first, in an earlier life too.
 
         It can be joined until nobody has for so long, or until it was ended.
         """

@@ -306,30 +306,31 @@ ALIKE = GroupKind.ALIKE
 
 def test_a_group_is_joined_while_others_join_and_a_later_one_is_another(log: IncidentLog) -> None:
     quiet = 10 * MINUTE
-    first, is_new = log.join_group(ALIKE, "cpu", START, quiet)
+    first, is_new = log.join_group(ALIKE, "cpu", "inc-1", START, quiet)
     assert (first, is_new) == (Group(ALIKE, "cpu", START), True)
-    assert log.join_group(ALIKE, "cpu", START + 9 * MINUTE, quiet) == (first, False)
-    assert log.join_group(ALIKE, "cpu", START + 18 * MINUTE, quiet) == (first, False)
+    assert log.join_group(ALIKE, "cpu", "inc-2", START + 9 * MINUTE, quiet) == (first, False)
+    assert log.join_group(ALIKE, "cpu", "inc-3", START + 18 * MINUTE, quiet) == (first, False)
+    assert log.join_group(ALIKE, "cpu", "inc-1", START + 18 * MINUTE, quiet) == (first, True)
     at = START + 18 * MINUTE
-    assert log.join_group(ALIKE, "memory", at, quiet) == (Group(ALIKE, "memory", at), True)
-    assert log.join_group(GroupKind.FLAPPING, "cpu", at, quiet)[1]
+    assert log.join_group(ALIKE, "memory", "inc-1", at, quiet) == (Group(ALIKE, "memory", at), True)
+    assert log.join_group(GroupKind.FLAPPING, "cpu", "inc-1", at, quiet)[1]
     later = START + 29 * MINUTE
-    assert log.join_group(ALIKE, "cpu", later, quiet) == (Group(ALIKE, "cpu", later), True)
+    assert log.join_group(ALIKE, "cpu", "inc-1", later, quiet) == (Group(ALIKE, "cpu", later), True)
     assert log.goes_on(first), "it cannot be joined any more, and is still told"
 
 
 def test_a_group_that_was_ended_is_joined_by_nobody_and_its_end_ends_no_other(
     log: IncidentLog,
 ) -> None:
-    first, _ = log.join_group(ALIKE, "cpu", START, MINUTE)
+    first, _ = log.join_group(ALIKE, "cpu", "inc-1", START, MINUTE)
     log.end_group(first)
     log.end_group(first)
     assert not log.goes_on(first)
-    second, is_new = log.join_group(ALIKE, "cpu", START + SECOND, MINUTE)
+    second, is_new = log.join_group(ALIKE, "cpu", "inc-1", START + SECOND, MINUTE)
     assert (second.began, is_new) == (START + SECOND, True)
     log.end_group(first)
     assert log.goes_on(second)
-    assert log.join_group(ALIKE, "cpu", START + 2 * SECOND, MINUTE) == (second, False)
+    assert log.join_group(ALIKE, "cpu", "inc-2", START + 2 * SECOND, MINUTE) == (second, False)
 
 
 def test_of_many_that_join_at_once_one_is_first_and_all_are_in_the_same_group(
@@ -337,13 +338,15 @@ def test_of_many_that_join_at_once_one_is_first_and_all_are_in_the_same_group(
 ) -> None:
     moments = [START + timedelta(milliseconds=number) for number in range(16)]
     with ThreadPoolExecutor(8) as pool:
-        joined = list(pool.map(lambda at: log.join_group(ALIKE, "cpu", at, MINUTE), moments))
+        joined = list(
+            pool.map(lambda at: log.join_group(ALIKE, "cpu", f"inc-{at}", at, MINUTE), moments)
+        )
     assert len({group.id for group, _ in joined}) == 1
     assert sum(is_new for _, is_new in joined) == 1
 
 
 def test_a_group_has_a_story_and_can_be_waited_for(log: IncidentLog) -> None:
-    group, _ = log.join_group(ALIKE, "cpu " * 100, START, MINUTE)
+    group, _ = log.join_group(ALIKE, "cpu " * 100, "inc-1", START, MINUTE)
     assert log.wake_token(group.id) is None
     log.wait_for_wake(group.id, "token-1")
     log.wait_for_wake(group.id, "token-2")

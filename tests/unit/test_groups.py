@@ -209,6 +209,24 @@ def test_of_one_alone_nothing_is_gathered_and_its_end_is_told() -> None:
     assert not any(is_group(each) for each in crowd.lives)
 
 
+def test_the_next_after_one_that_is_over_is_news_at_once() -> None:
+    crowd = Crowd()
+    first = crowd.falls_sick(1, of=rule())
+    crowd.incidents.close(first.id, Reason.CLOSED_BY_PERSON, crowd.clock())
+    crowd.pass_time(MINUTE)
+    second = crowd.falls_sick(2, of=rule())
+    assert crowd.board.posted[-1].incident_id == second.id
+
+
+@pytest.mark.parametrize("place", ["begun announce", "after announce"])
+def test_the_first_is_told_at_once_also_where_it_dies_meanwhile(place: str) -> None:
+    crowd = Crowd()
+    opened = crowd.falls_sick(1, CrashOnce(place), of=rule())
+    crowd.live(opened.id)
+    assert {notice.incident_id for notice in crowd.board.posted} == {opened.id}
+    assert not any(is_group(execution) for execution in crowd.lives)
+
+
 def test_trouble_long_after_the_last_is_news_again() -> None:
     crowd = Crowd()
     for number in range(4):

@@ -56,14 +56,16 @@ def find_company(
         window = write_duration(configuration.limits.flapping.window)
         kind = GroupKind.FLAPPING
         name = f"{incident.rule_name} on {incident.target.name} comes and goes within {window}"
-    group, is_new = incidents.join_group(kind, name, now, quiet(kind, configuration))
-    return Company(group, leads=is_new and kind is not GroupKind.HOUSEHOLD)
+    calm = quiet(kind, configuration)
+    group, is_first = incidents.join_group(kind, name, incident.id, now, calm)
+    return Company(group, leads=is_first and kind is not GroupKind.HOUSEHOLD)
 
 
 def join_everything(incidents: IncidentLog, configuration: Configuration, now: datetime) -> Group:
     """Return the group of all that is too much to be told one by one."""
     kind = GroupKind.EVERYTHING
-    group, _ = incidents.join_group(kind, "many rules at once", now, quiet(kind, configuration))
+    calm = quiet(kind, configuration)
+    group, _ = incidents.join_group(kind, "many rules at once", "nobody", now, calm)
     return group
 
 

@@ -97,6 +97,7 @@ def _conclude(incident: Incident, climb: Climb, flow: Workflow, app: Response) -
             app.tell(_last_notice(incident, climb, app), "closed")
         app.note(incident.id, "closed", EntryKind.CLOSED, f"closed: {climb.reason}")
         app.incidents.close(incident.id, climb.reason, app.clock())
+        app.telling.leave(incident)
         return Ending(incident.id, climb.reason, _verdict(climb))
 
     return flow.step("close", conclude, Ending)

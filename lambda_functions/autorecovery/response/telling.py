@@ -136,6 +136,12 @@ class Telling:
             return False  # not noted as told: the next look tells it
         return True
 
+    def leave(self, incident: Incident) -> None:
+        """End the group that this incident leads, where nobody followed: the next one is news."""
+        company = company_in(self.incidents.timeline(incident.id))
+        if company and company.leads and self.incidents.wake_token(company.group.id) is None:
+            self.incidents.end_group(company.group)
+
     def join(self, group: Group, word: Word) -> bool:
         """Leave word with a group and see to it that it is told; return whether the group goes on.
 

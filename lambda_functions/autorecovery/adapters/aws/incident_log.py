@@ -187,7 +187,7 @@ class DynamoDbIncidentLog:
             return [_case(item) for page in pages for item in page["Items"]]
 
     def join_group(
-        self, kind: GroupKind, name: str, now: datetime, quiet: timedelta
+        self, kind: GroupKind, name: str, who: str, now: datetime, quiet: timedelta
     ) -> tuple[Group, bool]:
         """See IncidentLog.join_group. Who joins what was joined just now writes nothing."""
         key = _group_key(kind, name)
@@ -196,9 +196,10 @@ class DynamoDbIncidentLog:
             joined = datetime.fromisoformat(item["joined"]["S"]) if item else now
             if item and now - joined <= quiet:
                 group = Group(kind, name, datetime.fromisoformat(item["began"]["S"]))
-                if now - joined < quiet / 4 or self._write_group(group, now, item):
-                    return group, False
-            elif self._write_group(Group(kind, name, now), now, item):
+                first = item["first"]["S"]
+                if now - joined < quiet / 4 or self._write_group(group, first, now, item):
+                    return group, first == who
+            elif self._write_group(Group(kind, name, now), who, now, item):
                 return Group(kind, name, now), True
         raise StoreError(f"group {name}: contended", retryable=True)
 
@@ -230,18 +231,18 @@ class DynamoDbIncidentLog:
                 ExpressionAttributeValues={":value": value, ":expires": _expiry(day_of(group_id))},
             )  # fmt: skip
 
-    def _write_group(self, group: Group, now: datetime, seen: Item | None) -> bool:
+    def _write_group(self, group: Group, first: str, now: datetime, seen: Item | None) -> bool:
         """Write that somebody joined, where nobody else did since it was seen."""
         values: Item = {
             ":began": _text(sortable(group.began)), ":now": _text(sortable(now)),
-            ":expires": _expiry(now),
+            ":first": _text(first), ":expires": _expiry(now),
         }  # fmt: skip
         if seen is not None:
             values[":seen"] = seen["joined"]
         return self._update(
             _group_key(group.kind, group.name),
-            "SET began = :began, joined = :now, expires = :expires", values,
-            "joined = :seen" if seen else "attribute_not_exists(pk)",
+            "SET began = :began, #first = :first, joined = :now, expires = :expires", values,
+            "joined = :seen" if seen else "attribute_not_exists(pk)", {"#first": "first"},
         )  # fmt: skip
 
     def record(self, incident_id: str, entry: Entry) -> None:

@@ -130,7 +130,7 @@ class SqliteIncidentLog:
         return [_case(row) for row in found]
 
     def join_group(
-        self, kind: GroupKind, name: str, now: datetime, quiet: timedelta
+        self, kind: GroupKind, name: str, who: str, now: datetime, quiet: timedelta
     ) -> tuple[Group, bool]:
         """See IncidentLog.join_group."""
         with self._database.transaction() as rows:
@@ -145,11 +145,12 @@ class SqliteIncidentLog:
                 # One of the same name and moment was ended: nobody tells that one any more.
                 group = replace(group, began=group.began + timedelta.resolution)
             rows.execute(
-                "INSERT INTO groups (id, kind, name, began, joined) VALUES (?, ?, ?, ?, ?)"
+                "INSERT INTO groups (id, kind, name, began, first, joined)"
+                " VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET joined = excluded.joined",
-                (group.id, kind, name, _text(group.began), _text(now)),
+                (group.id, kind, name, _text(group.began), who, _text(now)),
             )
-        return group, row is None
+        return group, row is None or row["first"] == who
 
     def goes_on(self, group: Group) -> bool:
         """See IncidentLog.goes_on."""
