@@ -20,6 +20,7 @@ SecretReference = Annotated[
         pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|ssm:/?[A-Za-z0-9_.\-/]+"
         r"|secretsmanager:[A-Za-z0-9_.\-/:+=@]+(#[A-Za-z0-9_.\-]+)?|file:/.+)$",
         examples=["ssm:/autorecovery/slack-token"],
+        json_schema_extra={"writeOnly": True},
     ),
 ]
 """Where a secret is kept; the secret itself does not belong in the file."""
