@@ -333,6 +333,29 @@ def test_a_hundred_rules_at_once_are_ten_messages_that_count_them_all() -> None:
     assert counted + len(alone) + sum(int(n.target.split()[0]) for n in own) >= len(opened)
 
 
+def test_what_was_told_with_everything_ends_when_all_of_it_is_over() -> None:
+    crowd = Crowd({"at_most": "2 per 1h"})
+    for number in range(30):
+        crowd.falls_sick(number, of=rule(name=f"rule-{number % 5}"))
+    crowd.pass_time(8 * MINUTE)
+    crowd.well_from = crowd.clock()
+    crowd.pass_time(3 * HOUR, MINUTE)
+    assert crowd.incidents.open_incidents() == []
+    assert crowd.incidents.open_groups() == []
+    assert crowd.storms[-1].level is Level.INFO
+
+
+def test_a_silence_that_began_meanwhile_leaves_no_group_open_for_ever() -> None:
+    crowd = Crowd()
+    for number in range(8):
+        crowd.falls_sick(number, of=rule())
+    crowd.pass_time(2 * MINUTE)
+    silence(crowd, 60)
+    crowd.well_from = crowd.clock()
+    crowd.pass_time(2 * HOUR, MINUTE)
+    assert crowd.incidents.open_groups() == []
+
+
 def test_a_question_is_asked_however_much_was_told_before() -> None:
     crowd = Crowd({"at_most": "1 per 10m"})
     for number in range(3):

@@ -30,10 +30,18 @@ class Company:
 def company_in(story: Sequence[Entry]) -> Company | None:
     """Return the company that the incident of this story is told in, if that was decided."""
     facts = next((entry.facts for entry in story if "group" in entry.facts), None)
-    if facts is None:
-        return None
-    kind, name, began = facts["group"]
-    return Company(Group(GroupKind(kind), name, datetime.fromisoformat(began)), facts["leads"])
+    return Company(_group(facts["group"]), facts["leads"]) if facts else None
+
+
+def groups_in(story: Sequence[Entry], *words: str) -> list[Group]:
+    """Return every group that this story names by one of these words, each once."""
+    found = (_group(entry.facts[w]) for entry in story for w in words if w in entry.facts)
+    return list({group.id: group for group in found}.values())
+
+
+def _group(facts: Sequence[str]) -> Group:
+    kind, name, began = facts
+    return Group(GroupKind(kind), name, datetime.fromisoformat(began))
 
 
 def facts_of(company: Company) -> dict[str, object]:

@@ -64,7 +64,7 @@ def _look(group_id: str, app: Response) -> Plan:
     if now < due:
         patience = min(due - now, until_next_step(now - group.began, app))
         return Plan(False, patience if fresh else min(patience, _glance(said, now)), fresh)
-    if not _tell(group, said, words, len(told), app):
+    if not _tell(group, said, words, story, len(told), app):
         return Plan(over=False, pause=TRY_AGAIN, gathering=True)
     return Plan(over=False, pause=_interval(len(told) + 1, app), gathering=False)
 
@@ -94,15 +94,21 @@ def _due(
 
 
 def _tell(
-    group: Group, said: Sequence[Word], words: Sequence[Word], number: int, app: Response
+    group: Group,
+    said: Sequence[Word],
+    words: Sequence[Word],
+    story: Sequence[Entry],
+    number: int,
+    app: Response,
 ) -> bool:
     notice = crowd(group, words, many=_are_many(words, app), number=number, now=app.clock())
-    if not app.telling.post_of_group(notice, group, words):
+    came_of_it = app.telling.tell_of_group(notice, group, words, story)
+    if came_of_it is None:
         return False
-    covered = sum(not word.told for word in said)
     app.note(
         group.id, f"told {number}", EntryKind.NOTIFIED, notice.headline,
-        covered=covered, size=sum(word.size for word in words), delivered=True,
+        covered=sum(not word.told for word in said), size=sum(word.size for word in words),
+        **came_of_it,
     )  # fmt: skip
     return True
 
@@ -118,7 +124,7 @@ def _escalate(
         notice = replace(
             notice, id=f"{group.id}-{key.replace(' ', '-')}", kind=NoticeKind.ESCALATED, to=step.to
         )
-        if app.telling.post_of_group(notice, group, words):
+        if app.telling.tell_of_group(notice, group, words, story) is not None:
             app.note(group.id, key, EntryKind.ESCALATED, told_to(step))
 
 

@@ -29,6 +29,7 @@ from autorecovery.response.company import (
     company_in,
     facts_of,
     find_company,
+    groups_in,
     join_everything,
 )
 
@@ -74,38 +75,42 @@ class Telling:
         if incident is None or incident.rule_name == CANARY:
             self._post(notice, key, {})
             return
+        company, is_first = company_in(story), False
         if why := self.silence_over(incident):
             self._withhold(notice, key, why, {"silenced": why})
-            return
-        company = company_in(story)
-        is_first = company is None and notice.kind is NoticeKind.OPENED
-        if is_first:
-            company = find_company(incident, self.configuration, self.incidents, self.clock())
-        if company and not company.leads and not alone and notice.kind in FOLDED:
-            self._fold(notice, key, incident, company)
-        elif self._is_too_much(notice):
-            self._fold(notice, key, incident, self._everything())
+            told_in = None
         else:
-            self._tell_by_itself(notice, key, incident, company, is_first=is_first)
+            is_first = company is None and notice.kind is NoticeKind.OPENED
+            if is_first:
+                company = find_company(incident, self.configuration, self.incidents, self.clock())
+            told_in = self._choose_and_tell(notice, key, incident, company, alone, is_first)
+        joined = {each.id: each for each in groups_in(story, "group", "joined")}
+        if is_first and company:
+            joined[company.group.id] = company.group
+        for group in joined.values():
+            if told_in is None or group.id != told_in.id:
+                self.join(group, _word(notice, incident, told=True))
 
-    def _tell_by_itself(
+    def _choose_and_tell(
         self,
         notice: Notice,
         key: str,
         incident: Incident,
         company: Company | None,
-        *,
+        alone: bool,
         is_first: bool,
-    ) -> None:
-        """Put it up; its company hears of it, so that the picture there is complete."""
-        if company is None:
-            self._post(notice, key, {})
-            return
-        if company.group.kind is GroupKind.FLAPPING and company.leads:
+    ) -> Group | None:
+        """Put it up, or leave it to a group; return the group that tells it."""
+        if company and not company.leads and not alone and notice.kind in FOLDED:
+            return self._fold(notice, key, incident, company, {})
+        if self._is_too_much(notice):
+            joined = {"joined": facts_of(company)["group"]} if company and is_first else {}
+            return self._fold(notice, key, incident, self._everything(), joined)
+        if company and company.leads and company.group.kind is GroupKind.FLAPPING:
             company = replace(company, leads=False)
             notice = replace(notice, lines=(*notice.lines[:1], _FLAPS))
-        self._post(notice, key, facts_of(company) if is_first else {})
-        self.join(company.group, _word(notice, incident, told=True))
+        self._post(notice, key, facts_of(company) if company and is_first else {})
+        return None
 
     def silence_over(self, incident: Incident) -> str:
         """Return the silence that holds over this incident now, and until when; empty if none."""
@@ -123,18 +128,26 @@ class Telling:
         told = [entry for entry in story if entry.kind is EntryKind.NOTIFIED]
         return bool(told) and bool(told[-1].facts.get("delivered", True))
 
-    def post_of_group(self, notice: Notice, group: Group, words: Sequence[Word]) -> bool:
-        """Put a group's notice up, or pass it on where it is too much; return whether it left."""
+    def tell_of_group(
+        self, notice: Notice, group: Group, words: Sequence[Word], story: Sequence[Entry]
+    ) -> dict[str, object] | None:
+        """Put a group's notice up, or pass it on where it is too much.
+
+        Returns what the group's story is to remember of that; None where nobody took it.
+        """
+        passed = groups_in(story, "passed")
         if group.kind is not GroupKind.EVERYTHING and self._is_too_much(notice):
             everything = self._everything().group
-            if self.join(everything, _word_of_group(notice, group, words)):
+            if self.join(everything, _word_of_group(notice, group, words, told=False)):
                 self.noticeboard.withhold(notice, f"told as one of many: {everything.id}")
-                return True
+                return {"passed": facts_of(Company(everything, leads=False))["group"]}
         try:
             self.noticeboard.post(notice)
         except NoticeError:
-            return False  # not noted as told: the next look tells it
-        return True
+            return None
+        for other in passed:
+            self.join(other, _word_of_group(notice, group, words, told=True))
+        return {"delivered": True}
 
     def leave(self, incident: Incident) -> None:
         """End the group that this incident leads, where nobody followed: the next one is news."""
@@ -164,12 +177,20 @@ class Telling:
         elif not token.startswith(DEAF):
             self.responses.wake(token)
 
-    def _fold(self, notice: Notice, key: str, incident: Incident, company: Company) -> None:
+    def _fold(
+        self,
+        notice: Notice,
+        key: str,
+        incident: Incident,
+        company: Company,
+        facts: dict[str, object],
+    ) -> Group | None:
         if not self.join(company.group, _word(notice, incident, told=False)):
-            self._post(notice, key, {})  # the group ended meanwhile: nobody would tell it there
-            return
+            self._post(notice, key, facts)  # the group ended meanwhile: nobody would tell it there
+            return None
         why = f"told as one of many: {company.group.id}"
-        self._withhold(notice, key, why, facts_of(company))
+        self._withhold(notice, key, why, {**facts_of(company), **facts})
+        return company.group
 
     def _everything(self) -> Company:
         group = join_everything(self.incidents, self.configuration, self.clock())
@@ -216,10 +237,11 @@ def _word(notice: Notice, incident: Incident, *, told: bool) -> Word:
     )  # fmt: skip
 
 
-def _word_of_group(notice: Notice, group: Group, words: Sequence[Word]) -> Word:
+def _word_of_group(notice: Notice, group: Group, words: Sequence[Word], *, told: bool) -> Word:
     return Word(
         of=group.id, target=group.name, rule_name=words[0].rule_name, level=notice.level,
         kind=notice.kind, text=notice.state, at=notice.at, size=sum(word.size for word in words),
+        told=told,
     )  # fmt: skip
 
 
