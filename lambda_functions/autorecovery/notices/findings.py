@@ -1,6 +1,5 @@
 """What an analyst found, in words: causes and what they rest on, and what is not known."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from autorecovery.models.analysis import RULE_BASED, Analysis, Cause, Recovered, Risk, Step
@@ -33,11 +32,11 @@ def analysed(
         kind=NoticeKind.ANALYSED,
         level=Level.INFO,
         headline=f"[{Level.INFO.upper()}] {one_line(name)[:NAME]}: what probably happened",
-        lines=tuple(one_line(line) for line in _findings(analysis)),
+        lines=tuple(one_line(line) for line in in_words(analysis)),
         at=now,
         rule_name=rule_name,
         target=target,
-        evidence=tuple(_cited(analysis)),
+        evidence=tuple(cited(analysis)),
         conversation=conversation,
         state="analysed",
         facts=(Fact("Analysed by", _analyst(analysis)),),
@@ -45,13 +44,20 @@ def analysed(
     )
 
 
-def _findings(analysis: Analysis) -> Iterable[str]:
-    yield analysis.summary
-    yield from (cause_in_words(cause) for cause in analysis.likely_causes)
-    yield _WORKED[analysis.did_recovery_work]
-    if analysis.not_known:
-        yield f"Not known: {'; '.join(text.rstrip('.') for text in analysis.not_known)}."
-    yield f"{who_says_so(analysis)}."
+def in_words(analysis: Analysis) -> list[str]:
+    """Return the analysis in sentences, the most important first."""
+    return [
+        analysis.summary,
+        *(cause_in_words(cause) for cause in analysis.likely_causes),
+        recovery_in_words(analysis),
+        *([not_known_in_words(analysis)] if analysis.not_known else []),
+        f"{who_says_so(analysis)}.",
+    ]
+
+
+def not_known_in_words(analysis: Analysis) -> str:
+    """Return what nobody knows yet."""
+    return f"Not known: {'; '.join(text.rstrip('.') for text in analysis.not_known)}."
 
 
 def cause_in_words(cause: Cause) -> str:
@@ -84,9 +90,9 @@ def _analyst(analysis: Analysis) -> str:
     return "rules, not a model" if analysis.by == RULE_BASED else f"the model {analysis.by}"
 
 
-def _cited(analysis: Analysis) -> Iterable[str]:
-    """Yield the evidence that a cause points at; the rest is in the story."""
-    cited = {name for cause in analysis.likely_causes for name in cause.evidence_ids}
-    for piece in analysis.evidence:
-        if piece.id in cited:
-            yield f"{piece.id} {piece.kind}: {piece.text}"
+def cited(analysis: Analysis) -> list[str]:
+    """Return the evidence that a cause points at; the rest is in the story."""
+    named = {name for cause in analysis.likely_causes for name in cause.evidence_ids}
+    return [
+        f"{piece.id} {piece.kind}: {piece.text}" for piece in analysis.evidence if piece.id in named
+    ]

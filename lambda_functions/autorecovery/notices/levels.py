@@ -18,6 +18,21 @@ _INK = {
 }
 _GREEN = "#1a6e3c"
 
+CELLS = {
+    "": "",
+    "guide": "#b4bcc6",
+    "healthy": "#7d9fc2",
+    "info": "#7d9fc2",
+    "warning": "#d9a032",
+    "error": "#d97a2b",
+    "critical": "#cf4557",
+    "info line": "#1d5fa8",
+    "warning line": "#a86f00",
+    "error line": "#b3470a",
+    "critical line": "#a3121f",
+}
+"""Colours of a chart's cells and limit lines: to be seen on a light page and on a dark one."""
+
 
 def coloured_shape(notice: Notice) -> str:
     """Return the level's shape in its colour; green where it is over."""

@@ -1,0 +1,150 @@
+"""What a digest consists of: a few sentences, and tables; for its template and as text."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from autorecovery.models.digest import Digest, Trend
+from autorecovery.models.durations import write_duration
+from autorecovery.models.scorecard import Scorecard
+from autorecovery.notices.clauses import number
+from autorecovery.notices.fitting import fit
+from autorecovery.notices.levels import SHAPES
+from autorecovery.notices.sizes import SIZES, Size
+
+Rows = Sequence[tuple[str, ...]]
+
+IN_TEXT = SIZES[1]
+
+
+def digest_title(digest: Digest) -> str:
+    """Return what it is about, in a line that says whether it is worth opening."""
+    span = digest.until - digest.since
+    of = "the day" if span <= timedelta(days=1) else f"{round(span / timedelta(days=1))} days"
+    if digest.is_quiet:
+        return f"A quiet time: {of} to {digest.until:%Y-%m-%d}"
+    undone = f", {len(digest.still_open)} still open" if digest.still_open else ""
+    return f"{_incidents(digest)} in {of} to {digest.until:%Y-%m-%d}{undone}"
+
+
+def _incidents(digest: Digest) -> str:
+    least = "" if digest.is_complete else "at least "
+    return f"{least}{digest.incidents:,} incident{'' if digest.incidents == 1 else 's'}"
+
+
+def digest_parts(digest: Digest, size: Size) -> dict[str, Any]:
+    """Return what the template of a digest asks for, in this size."""
+    return {"words": list(_words(digest)), "tables": list(_tables(digest, size))}
+
+
+def _words(digest: Digest) -> Iterable[str]:
+    span = f"{digest.since:%Y-%m-%d %H:%M} to {digest.until:%Y-%m-%d %H:%M} UTC"
+    if digest.is_quiet:
+        told = f" {digest.notices:,} notices were sent." if digest.notices else ""
+        yield f"Nothing happened from {span}.{told}"
+        return
+    yield f"From {span}: {_incidents(digest)}, {digest.healed:,} of them healed by themselves."
+    if digest.recoveries:
+        yield (
+            f"{digest.recoveries:,} recoveries were run: {digest.verified:,} verified on fresh"
+            f" data, {digest.failed:,} did not help, of {digest.unclear:,} it is unclear."
+        )
+    else:
+        yield "No recovery was run."
+    if digest.median_to_recover is not None and digest.worst_to_recover is not None:
+        median, worst = map(write_duration, (digest.median_to_recover, digest.worst_to_recover))
+        yield f"From opened to verified it took {median} in the middle, and {worst} at worst."
+
+
+def _tables(digest: Digest, size: Size) -> Iterable[dict[str, Any]]:
+    found: list[tuple[str, tuple[str, ...], Rows, tuple[str, ...]]] = [
+        ("Still open", ("Since (UTC)", "Target", "Rule", "Incident"), _open(digest),
+         ("84", "", "", "")),
+        ("Not delivered", ("At (UTC)", "Notice", "Channel", "Why"), _undelivered(digest),
+         ("84", "", "80", "30%")),
+        ("Trends", ("Target", "Metric", "Now", "A day", "To the limit"), _trends(digest.trends),
+         ("", "", "60", "60", "110")),
+        ("Noisiest rules", ("Rule", "Incidents", "Targets"), _noisiest(digest), ("", "70", "70")),
+        ("How scripts did in 30 days", ("Script under rule", "Verified", "Helps in", "Took"),
+         [_card(card) for card in digest.scorecards], ("", "70", "90", "70")),
+        ("Told to nobody", ("Why", "Notices"), _suppressed(digest), ("", "70")),
+    ]  # fmt: skip
+    for name, heads, rows, widths in found:
+        if rows:
+            left = len(rows) - size.rows
+            yield {
+                "name": name,
+                "heads": heads,
+                "rows": [[fit(cell, size.text) for cell in row] for row in rows[: size.rows]],
+                "widths": widths,
+                "left": f"… and {left:,} more." if left > 0 else "",
+            }
+
+
+def _open(digest: Digest) -> Rows:
+    return [
+        (
+            f"{each.opened_at:%m-%d %H:%M}",
+            f"{SHAPES[each.level]} {each.target.partition('/')[2] or each.target}",
+            each.rule_name,
+            each.incident_id,
+        )
+        for each in digest.still_open
+    ]
+
+
+def _undelivered(digest: Digest) -> Rows:
+    return [
+        (f"{each.at:%m-%d %H:%M}", each.headline, each.via, each.detail or "no reason given")
+        for each in digest.undelivered
+    ]
+
+
+def _trends(trends: Iterable[Trend]) -> Rows:
+    return [
+        (
+            each.target,
+            each.metric,
+            number(each.value),
+            f"{'+' if each.change_per_day > 0 else ''}{number(each.change_per_day)}",
+            _days(each),
+        )
+        for each in trends
+    ]
+
+
+def _days(trend: Trend) -> str:
+    if trend.days_left is None:
+        return "not on its way"
+    return f"{number(trend.limit)} in {number(trend.days_left)} days"
+
+
+def _noisiest(digest: Digest) -> Rows:
+    return [
+        (noise.rule_name, f"{noise.incidents:,}", f"{noise.targets:,}") for noise in digest.noisiest
+    ]
+
+
+def _card(card: Scorecard) -> tuple[str, ...]:
+    took = write_duration(card.recovery_p50) if card.recovery_p50 is not None else "-"
+    helps = f"{100 * card.low:.0f} to {100 * card.high:.0f} %" if card.attempts else "-"
+    return (
+        f"{card.script} under {card.rule_name}",
+        f"{card.verified} of {card.attempts}",
+        helps,
+        took,
+    )
+
+
+def _suppressed(digest: Digest) -> Rows:
+    return [(each.why, f"{each.notices:,}") for each in digest.suppressed]
+
+
+def digest_text(digest: Digest) -> list[str]:
+    """Return the digest's paragraphs as text."""
+    lines = list(_words(digest))
+    for table in _tables(digest, IN_TEXT):
+        lines += ["", f"{table['name']} ({', '.join(table['heads'])}):"]
+        lines += [f"  {' | '.join(row)}" for row in table["rows"]]
+        lines += [f"  {table['left']}"] if table["left"] else []
+    return lines
