@@ -133,7 +133,9 @@ BUSY = Digest(
             Level.WARNING, MONDAY - timedelta(hours=3),
         ),
     ),
-    suppressed=(Suppressed("one of many: cpu-overload", 311), Suppressed("silence batch-nights", 14)),
+    suppressed=(
+        Suppressed("one of many: cpu-overload", 311), Suppressed("silence batch-nights", 14),
+    ),
     scorecards=(
         Scorecard(
             "restart_service", "cpu-overload", 24, 21, 1, 0.69, 0.96,

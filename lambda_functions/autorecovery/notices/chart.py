@@ -138,8 +138,11 @@ def draw(
 
 def _axis(lowest: float, highest: float) -> tuple[float, float]:
     """Return where the axis begins and ends: at zero where it can, so that heights do not lie."""
-    low = min(lowest, 0.0)
-    return (low, highest) if highest > low else (low, low + 1)
+    low, high = min(lowest, 0.0), max(highest, 0.0)
+    roomy = high + (high / ROWS - low / ROWS)  # a row of room: what reaches the top looks cut off
+    if isfinite(roomy):
+        high = roomy
+    return (low, high) if high > low else (low, low + 1)
 
 
 def _held(
@@ -256,10 +259,9 @@ def in_words(chart: Chart) -> str:
 def as_text(chart: Chart) -> list[str]:
     """Return the chart as a line of blocks, a line of marks, and what they mean."""
     drawn = "".join(_block(column, chart) for column in chart.columns).rstrip()
-    marks = [" "] * len(chart.columns)
+    below = ""
     for place, mark in chart.marks:
-        marks[place] = mark
-    below = "".join(marks).rstrip()
+        below = f"{below:<{place}}{mark}"  # side by side where they would stand on one another
     times = f"{chart.since:%H:%M} to {chart.until:%H:%M} UTC"
     return [f"{in_words(chart)}, {times}", f"  {drawn}", f"  {below}", *legend(chart)]
 

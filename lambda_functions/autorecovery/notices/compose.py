@@ -1,7 +1,7 @@
 """One notice per change that matters: what is wrong, what is done about it, did it work."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -36,6 +36,13 @@ _WITH_EVIDENCE = (
 
 _WITHOUT_LINKS = (NoticeKind.STORM, NoticeKind.RECOVERED, NoticeKind.CLOSED)
 """Of many machines no single one is linked, and where it is over there is nothing to look for."""
+
+_OF_INCIDENT: dict[NoticeKind, Callable[[Incident], tuple[Fact, ...]]] = {
+    NoticeKind.RECOVERED: facts.was_seen,
+    NoticeKind.CLOSED: facts.was_seen,
+    NoticeKind.STORM: lambda incident: (),  # of which this incident is no more than an example
+}
+"""What is told of the incident itself, where it is not what was seen."""
 
 
 def opened(incident: Incident, now: datetime) -> Notice:
@@ -326,8 +333,7 @@ def _notice(
     question: Question | None = None,
 ) -> Notice:
     """Return a notice about one incident; `known` are facts beside what was seen of it."""
-    # Of a storm this incident is no more than an example.
-    seen = () if kind is NoticeKind.STORM else facts.seen(incident)
+    of_incident = _OF_INCIDENT.get(kind, facts.seen)
     return Notice(
         id=f"{incident.id}-{kind.replace(' ', '-')}-{int(now.timestamp())}",
         incident_id=incident.id,
@@ -341,7 +347,10 @@ def _notice(
         evidence=incident.evidence if kind in _WITH_EVIDENCE else (),
         conversation=incident.id,
         state=state,
-        facts=tuple(Fact(one_line(each.name), one_line(each.value)) for each in (*seen, *known)),
+        facts=tuple(
+            Fact(one_line(each.name), one_line(each.value))
+            for each in (*of_incident(incident), *known)
+        ),
         next_steps=tuple(one_line(step) for step in next_steps),
         links=() if kind in _WITHOUT_LINKS else links(incident),
         question=question,

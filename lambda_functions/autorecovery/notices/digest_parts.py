@@ -43,17 +43,28 @@ def _words(digest: Digest) -> Iterable[str]:
         told = f" {digest.notices:,} notices were sent." if digest.notices else ""
         yield f"Nothing happened from {span}.{told}"
         return
-    yield f"From {span}: {_incidents(digest)}, {digest.healed:,} of them healed by themselves."
-    if digest.recoveries:
-        yield (
-            f"{digest.recoveries:,} recoveries were run: {digest.verified:,} verified on fresh"
-            f" data, {digest.failed:,} did not help, of {digest.unclear:,} it is unclear."
-        )
-    else:
-        yield "No recovery was run."
+    yield f"From {span}: {_incidents(digest)}{_healed(digest)}."
+    yield _recoveries(digest)
     if digest.median_to_recover is not None and digest.worst_to_recover is not None:
         median, worst = map(write_duration, (digest.median_to_recover, digest.worst_to_recover))
         yield f"From opened to verified it took {median} in the middle, and {worst} at worst."
+
+
+def _healed(digest: Digest) -> str:
+    return f", {digest.healed:,} of them healed by themselves" if digest.healed else ""
+
+
+def _recoveries(digest: Digest) -> str:
+    if not digest.recoveries:
+        return "No recovery was run."
+    counts = (
+        (digest.verified, "verified on fresh data"),
+        (digest.failed, "did not help"),
+        (digest.unclear, "with an unclear outcome"),
+    )
+    told = ", ".join(f"{count:,} {words}" for count, words in counts if count)
+    was = "recovery was" if digest.recoveries == 1 else "recoveries were"
+    return f"{digest.recoveries:,} {was} run: {told}."
 
 
 def _tables(digest: Digest, size: Size) -> Iterable[dict[str, Any]]:
@@ -65,8 +76,8 @@ def _tables(digest: Digest, size: Size) -> Iterable[dict[str, Any]]:
         ("Trends", ("Target", "Metric", "Now", "A day", "To the limit"), _trends(digest.trends),
          ("", "", "60", "60", "110")),
         ("Noisiest rules", ("Rule", "Incidents", "Targets"), _noisiest(digest), ("", "70", "70")),
-        ("How scripts did in 30 days", ("Script under rule", "Verified", "Helps in", "Took"),
-         [_card(card) for card in digest.scorecards], ("", "70", "90", "70")),
+        ("How scripts did in 30 days", ("Script under rule", "Verified", "Helps in (95 %)", "Took"),
+         [_card(card) for card in digest.scorecards], ("", "64", "104", "64")),
         ("Told to nobody", ("Why", "Notices"), _suppressed(digest), ("", "70")),
     ]  # fmt: skip
     for name, heads, rows, widths in found:

@@ -20,6 +20,13 @@ def seen(incident: Incident) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
+def was_seen(incident: Incident) -> tuple[Fact, ...]:
+    """Return the same of an incident that is over: what was measured then is no longer so."""
+    began = Fact("Began with", clauses.trouble(incident))
+    kept = [fact for fact in seen(incident) if fact.name in ("Target", "Rule")]
+    return (*kept, began)
+
+
 def _measured(incident: Incident) -> Iterable[Fact]:
     signal, when = incident.signal, incident.rule.when if incident.rule else None
     if condition := clauses.metric_of(incident):

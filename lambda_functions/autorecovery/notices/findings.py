@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from autorecovery.models.analysis import RULE_BASED, Analysis, Cause, Recovered, Risk, Step
-from autorecovery.models.notice import Fact, Notice, NoticeKind
+from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Level
 from autorecovery.notices.clauses import NAME
 from autorecovery.notices.fitting import one_line
@@ -39,7 +39,6 @@ def analysed(
         evidence=tuple(cited(analysis)),
         conversation=conversation,
         state="analysed",
-        facts=(Fact("Analysed by", _analyst(analysis)),),
         next_steps=tuple(step_in_words(step) for step in analysis.next_steps),
     )
 

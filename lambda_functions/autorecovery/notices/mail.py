@@ -38,7 +38,8 @@ def of_notice(notice: Notice, wording: Wording) -> Mail:
     whole = where_the_whole_is(notice)
     page = {
         **_page(notice.level, wording, over=notice.is_end),
-        "title": fit(notice.headline, limits.TEXT_LINE),
+        # The banner has the level already.
+        "title": fit(notice.headline.removeprefix(f"[{notice.level.upper()}] "), limits.TEXT_LINE),
         "state": fit(notice.state, limits.TEXT_FACT_NAME),
         "whole": _cut_step(whole) if whole else None,
         "when": f"{notice.at:%Y-%m-%d %H:%M:%S} UTC",

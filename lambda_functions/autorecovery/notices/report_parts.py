@@ -51,7 +51,8 @@ def report_parts(report: Report, size: Size) -> dict[str, Any]:
 def _facts(report: Report) -> list[Fact]:
     incident = report.incident
     opened = Fact("Opened", f"{incident.opened_at:%Y-%m-%d %H:%M:%S} UTC")
-    return [*facts.seen(incident), opened, Fact("Level", incident.level)]
+    about = facts.was_seen if report.is_over else facts.seen
+    return [*about(incident), opened, Fact("Level", incident.level)]
 
 
 def _newest(found: Sequence[T], at_most: int, what: str) -> tuple[Sequence[T], str]:
@@ -88,9 +89,7 @@ def _through(record: Record) -> str:
 
 
 def _analysis(analysis: Analysis, size: Size) -> dict[str, Any]:
-    lines = [findings.recovery_in_words(analysis)]
-    if analysis.not_known:
-        lines.append(f"{findings.not_known_in_words(analysis)}")
+    lines = [findings.not_known_in_words(analysis)] if analysis.not_known else []
     lines.append(f"{findings.who_says_so(analysis)}.")
     return {
         "summary": fit(analysis.summary, size.text * 2),
@@ -98,6 +97,7 @@ def _analysis(analysis: Analysis, size: Size) -> dict[str, Any]:
             (fit(each.text, size.text), each.confidence, fit(", ".join(each.evidence_ids), 60))
             for each in analysis.likely_causes[:CAUSES]
         ],
+        "worked": findings.recovery_in_words(analysis),
         "lines": [fit(line, size.text) for line in lines],
         "evidence": [fit(text, size.text) for text in findings.cited(analysis)[:CITED]],
         "steps": [

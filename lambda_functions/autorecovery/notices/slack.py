@@ -12,7 +12,6 @@ from autorecovery.notices.fitting import ELLIPSIS, clean, fit, fit_quietly, leng
 from autorecovery.notices.levels import coloured_shape
 from autorecovery.notices.telling import (
     step_parts,
-    unsaid_facts,
     untold_lines,
     where_the_whole_is,
 )
@@ -35,6 +34,9 @@ TOLD_AT_ONCE = (*NEVER_PRESSED, NoticeKind.STORM)
 _SPECIAL = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "\u02cb"}
 """What Slack reads as its own; a backtick would end a block of code, so it gets a look-alike."""
 
+_PRESSED = ("autorecovery approve ", "autorecovery deny ", "autorecovery ack ")
+"""Commands that have a button: where there are buttons, they need not be typed."""
+
 ID_DIGITS = 16
 
 
@@ -51,17 +53,16 @@ def head(notice: Notice, buttons: bool) -> SlackMessage:
     blocks = [_header(notice), *_fields(notice.facts)]
     if notice.kind in TOLD_AT_ONCE:
         blocks += _section(_untold(notice))
-    blocks += _steps(notice)
-    if buttons:
-        blocks += _buttons(notice)
-    blocks.append(_foot(notice))
+    pressed = _buttons(notice) if buttons else []
+    blocks += [*_steps(notice, _PRESSED if pressed else ()), *pressed]
+    blocks.append(_foot(notice, notice.state))
     return _message(notice, "head", blocks, _headline(notice))
 
 
 def reply(notice: Notice) -> SlackMessage:
     """Return the details for the thread: all sentences, the log lines, where to look further."""
     sentences = [_bold(notice.headline), *map(_sentence, notice.lines)]
-    blocks = [*_section(sentences), *_unsaid(notice), *_log(notice.evidence)]
+    blocks = [*_section(sentences), *_log(notice.evidence)]
     if notice.kind in NEVER_PRESSED:
         blocks += _steps(notice)
     blocks += [*_links(notice), _foot(notice)]
@@ -74,7 +75,12 @@ def plain(notice: Notice) -> SlackMessage:
     The text tells everything too, for services that take such webhooks and know no blocks.
     """
     blocks = [_header(notice), *_fields(notice.facts), *_section(_untold(notice))]
-    blocks += [*_log(notice.evidence), *_steps(notice), *_links(notice), _foot(notice)]
+    blocks += [
+        *_log(notice.evidence),
+        *_steps(notice),
+        *_links(notice),
+        _foot(notice, notice.state),
+    ]
     said = [_headline(notice), *map(_sentence, notice.lines), *map(_sentence, notice.next_steps)]
     return _message(notice, "plain", blocks, _joined(said, limits.SLACK_TEXT))
 
@@ -113,12 +119,10 @@ def _field(fact: Fact) -> Block:
     return _mrkdwn(f"*{name}*\n{_say(fact.value, limits.SLACK_FACT) or ELLIPSIS}")
 
 
-def _unsaid(notice: Notice) -> list[Block]:
-    return _fields(unsaid_facts(notice)) if notice.kind is NoticeKind.ANALYSED else []
-
-
-def _steps(notice: Notice) -> list[Block]:
-    shown = [f"• {_step(step)}" for step in notice.next_steps]
+def _steps(notice: Notice, without: tuple[str, ...] = ()) -> list[Block]:
+    # "".startswith(()) is False: without exceptions all are shown.
+    found = (step for step in notice.next_steps if not step_parts(step)[1].startswith(without))
+    shown = [f"• {_step(step)}" for step in found]
     return _section(["*What you can do*", *shown], limits.SLACK_STEPS) if shown else []
 
 
@@ -159,8 +163,8 @@ def _link(link: Link) -> str:
     return f"<{url.replace('|', '%7C')}|{_say(link.name, limits.SLACK_FACT_NAME)}>"
 
 
-def _foot(notice: Notice) -> Block:
-    parts = [f"*{_say(notice.state, limits.SLACK_FACT_NAME)}*"] if notice.state.strip() else []
+def _foot(notice: Notice, state: str = "") -> Block:
+    parts = [f"*{_say(state, limits.SLACK_FACT_NAME)}*"] if state.strip() else []
     parts.append(f"{notice.at:%Y-%m-%d %H:%M:%S} UTC")
     if whole := where_the_whole_is(notice):
         words, command = step_parts(whole)
