@@ -1,10 +1,11 @@
 """What a digest consists of: a few sentences, and tables; for its template and as text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from autorecovery.models.digest import Digest, Trend
+from autorecovery.models.digest import Digest, Noise, Open, Suppressed, Trend, Undelivered
 from autorecovery.models.durations import write_duration
 from autorecovery.models.scorecard import Scorecard
 from autorecovery.notices.clauses import number
@@ -12,7 +13,19 @@ from autorecovery.notices.fitting import fit
 from autorecovery.notices.levels import SHAPES
 from autorecovery.notices.sizes import SIZES, Size
 
-Rows = Sequence[tuple[str, ...]]
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of a digest: which of its lists it shows, and how each entry becomes a row."""
+
+    name: str
+    heads: Row
+    widths: Row
+    of: Callable[[Digest], Sequence[Any]]
+    row: Callable[[Any], Row]
+
 
 IN_TEXT = SIZES[1]
 
@@ -68,60 +81,35 @@ def _recoveries(digest: Digest) -> str:
 
 
 def _tables(digest: Digest, size: Size) -> Iterable[dict[str, Any]]:
-    found: list[tuple[str, tuple[str, ...], Rows, tuple[str, ...]]] = [
-        ("Still open", ("Since (UTC)", "Target", "Rule", "Incident"), _open(digest),
-         ("84", "", "", "")),
-        ("Not delivered", ("At (UTC)", "Notice", "Channel", "Why"), _undelivered(digest),
-         ("84", "", "80", "30%")),
-        ("Trends", ("Target", "Metric", "Now", "A day", "To the limit"), _trends(digest.trends),
-         ("", "", "60", "60", "110")),
-        ("Noisiest rules", ("Rule", "Incidents", "Targets"), _noisiest(digest), ("", "70", "70")),
-        ("How scripts did in 30 days", ("Script under rule", "Verified", "Helps in (95 %)", "Took"),
-         [_card(card) for card in digest.scorecards], ("", "64", "104", "64")),
-        ("Told to nobody", ("Why", "Notices"), _suppressed(digest), ("", "70")),
-    ]  # fmt: skip
-    for name, heads, rows, widths in found:
-        if rows:
-            left = len(rows) - size.rows
+    for table in _TABLES:
+        found = table.of(digest)
+        shown = [table.row(each) for each in found[: size.rows]]
+        left = len(found) - len(shown)
+        if shown:
             yield {
-                "name": name,
-                "heads": heads,
-                "rows": [[fit(cell, size.text) for cell in row] for row in rows[: size.rows]],
-                "widths": widths,
-                "left": f"… and {left:,} more." if left > 0 else "",
+                "name": table.name,
+                "heads": table.heads,
+                "rows": [[fit(cell, size.text) for cell in row] for row in shown],
+                "widths": table.widths,
+                "left": f"… and {left:,} more." if left else "",
             }
 
 
-def _open(digest: Digest) -> Rows:
-    return [
-        (
-            f"{each.opened_at:%m-%d %H:%M}",
-            f"{SHAPES[each.level]} {each.target.partition('/')[2] or each.target}",
-            each.rule_name,
-            each.incident_id,
-        )
-        for each in digest.still_open
-    ]
+def _open(each: Open) -> Row:
+    since = f"{each.opened_at:%m-%d %H:%M}"
+    target = each.target.partition("/")[2] or each.target
+    return since, f"{SHAPES[each.level]} {target}", each.rule_name, each.incident_id
 
 
-def _undelivered(digest: Digest) -> Rows:
-    return [
-        (f"{each.at:%m-%d %H:%M}", each.headline, each.via, each.detail or "no reason given")
-        for each in digest.undelivered
-    ]
+def _undelivered(each: Undelivered) -> Row:
+    at = f"{each.at:%m-%d %H:%M}"
+    return at, each.headline, each.via, each.detail or "no reason given"
 
 
-def _trends(trends: Iterable[Trend]) -> Rows:
-    return [
-        (
-            each.target,
-            each.metric,
-            number(each.value),
-            f"{'+' if each.change_per_day > 0 else ''}{number(each.change_per_day)}",
-            _days(each),
-        )
-        for each in trends
-    ]
+def _trend(each: Trend) -> Row:
+    sign = "+" if each.change_per_day > 0 else ""
+    change = f"{sign}{number(each.change_per_day)}"
+    return each.target, each.metric, number(each.value), change, _days(each)
 
 
 def _days(trend: Trend) -> str:
@@ -130,25 +118,47 @@ def _days(trend: Trend) -> str:
     return f"{number(trend.limit)} in {number(trend.days_left)} days"
 
 
-def _noisiest(digest: Digest) -> Rows:
-    return [
-        (noise.rule_name, f"{noise.incidents:,}", f"{noise.targets:,}") for noise in digest.noisiest
-    ]
+def _noise(each: Noise) -> Row:
+    return each.rule_name, f"{each.incidents:,}", f"{each.targets:,}"
 
 
-def _card(card: Scorecard) -> tuple[str, ...]:
+def _card(card: Scorecard) -> Row:
     took = write_duration(card.recovery_p50) if card.recovery_p50 is not None else "-"
     helps = f"{100 * card.low:.0f} to {100 * card.high:.0f} %" if card.attempts else "-"
-    return (
-        f"{card.script} under {card.rule_name}",
-        f"{card.verified} of {card.attempts}",
-        helps,
-        took,
-    )
+    what = f"{card.script} under {card.rule_name}"
+    return what, f"{card.verified} of {card.attempts}", helps, took
 
 
-def _suppressed(digest: Digest) -> Rows:
-    return [(each.why, f"{each.notices:,}") for each in digest.suppressed]
+def _silence(each: Suppressed) -> Row:
+    return each.why, f"{each.notices:,}"
+
+
+_TABLES = (
+    Table(
+        "Still open", ("Since (UTC)", "Target", "Rule", "Incident"), ("84", "", "", ""),
+        lambda digest: digest.still_open, _open,
+    ),
+    Table(
+        "Not delivered", ("At (UTC)", "Notice", "Channel", "Why"), ("84", "", "80", "30%"),
+        lambda digest: digest.undelivered, _undelivered,
+    ),
+    Table(
+        "Trends", ("Target", "Metric", "Now", "A day", "To the limit"), ("", "", "60", "60", "110"),
+        lambda digest: digest.trends, _trend,
+    ),
+    Table(
+        "Noisiest rules", ("Rule", "Incidents", "Targets"), ("", "70", "70"),
+        lambda digest: digest.noisiest, _noise,
+    ),
+    Table(
+        "How scripts did in 30 days", ("Script under rule", "Verified", "Helps in (95 %)", "Took"),
+        ("", "64", "104", "64"), lambda digest: digest.scorecards, _card,
+    ),
+    Table(
+        "Told to nobody", ("Why", "Notices"), ("", "70"),
+        lambda digest: digest.suppressed, _silence,
+    ),
+)  # fmt: skip
 
 
 def digest_text(digest: Digest) -> list[str]:

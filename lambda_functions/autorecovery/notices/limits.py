@@ -51,8 +51,9 @@ SLACK_SMALL = 400
 # tags, it can only be less.
 TELEGRAM_MESSAGE = 4096
 
-# Telegram, ours: of one line, and of the note that says which part of several a message is.
-TELEGRAM_LINE = 1000
+# Telegram, ours: messages of one notice, one line, and the note which part of several this is.
+TELEGRAM_MESSAGES = 4
+TELEGRAM_LINE = 700
 TELEGRAM_PART = 120
 
 # Mail. Gmail clips what is longer than 102 KB; the subject is ours: phones show 40 characters.

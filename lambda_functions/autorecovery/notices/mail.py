@@ -16,7 +16,7 @@ from autorecovery.models.reason import Level
 from autorecovery.models.report import Report
 from autorecovery.notices import limits
 from autorecovery.notices.digest_parts import digest_parts, digest_text, digest_title
-from autorecovery.notices.fitting import fit
+from autorecovery.notices.fitting import fit, one_line
 from autorecovery.notices.levels import SHAPES, ink
 from autorecovery.notices.report_parts import report_parts, report_text
 from autorecovery.notices.sizes import SIZES, Size
@@ -140,7 +140,7 @@ def _cut_step(step: str) -> tuple[str, str]:
 
 def _subject(wording: Wording, title: str) -> str:
     words = f"{wording.subject_prefix} {(wording.subject or '').strip() or title}"
-    return fit(" ".join(words.split()), limits.MAIL_SUBJECT)
+    return fit(one_line(words[: 2 * limits.MAIL_SUBJECT]), limits.MAIL_SUBJECT) or "Notice"
 
 
 def _text(wording: Wording, lines: list[str]) -> str:

@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 CLOCK = "%H:%M:%S"
 
+NAME, LABEL = 80, 20
+"""Characters of a name beside the chart, and of a limit's name in it."""
+
 CAUSES = 5
 CITED = 10
 
@@ -113,10 +116,10 @@ def _step(step: Step) -> tuple[str, str]:
 
 def _chart(report: Report, columns: int) -> chart.Chart | None:
     return chart.draw(
-        fit(report.what, 80),
+        fit(report.what, NAME),
         report.samples,
-        report.limits,
-        report.moments,
+        [replace(limit, name=fit(limit.name, LABEL)) for limit in report.limits],
+        [replace(moment, name=fit(moment.name, NAME)) for moment in report.moments],
         falls_below=report.falls_below,
         columns=columns,
     )

@@ -159,8 +159,7 @@ def _links(notice: Notice) -> list[Block]:
 
 
 def _link(link: Link) -> str:
-    url = link.url.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E")
-    return f"<{url.replace('|', '%7C')}|{_say(link.name, limits.SLACK_FACT_NAME)}>"
+    return f"<{_escape(link.url)}|{_say(link.name, limits.SLACK_FACT_NAME)}>"
 
 
 def _foot(notice: Notice, state: str = "") -> Block:

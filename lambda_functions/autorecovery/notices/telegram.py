@@ -15,7 +15,10 @@ ROOM = limits.TELEGRAM_MESSAGE - limits.TELEGRAM_PART
 
 def messages(notice: Notice) -> list[str]:
     """Return the messages, in order; each is whole HTML, for a line is never split."""
-    full = list(_filled(_lines(notice)))
+    full = list(_filled((*_lines(notice), *_end(notice))))
+    if len(full) > limits.TELEGRAM_MESSAGES:
+        rest = "\n".join(("… the rest is cut off here.", *_end(notice)))
+        full = [*full[: limits.TELEGRAM_MESSAGES - 1], rest]
     if len(full) == 1:
         return full
     about = _say(notice.incident_id or notice.producer, limits.TELEGRAM_PART - 40)
@@ -50,7 +53,6 @@ def _lines(notice: Notice) -> Iterator[str]:
     if notice.next_steps:
         yield "\n<b>What you can do</b>"
         yield from (_step(step) for step in notice.next_steps[: limits.TEXT_STEPS])
-    yield from _end(notice)
 
 
 def _step(step: str) -> str:

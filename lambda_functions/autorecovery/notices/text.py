@@ -1,6 +1,7 @@
 """A notice as plain text: for e-mail through SNS, and for the console."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from autorecovery.notices.telling import unsaid_facts, where_the_whole_is
 
 SNS_SUBJECT = limits.SNS_SUBJECT
 """Characters: SNS wants a subject of fewer than 100, ASCII, one line, not empty."""
+
+_ADDRESS = re.compile(r"https://[A-Za-z0-9./?=#:;,~!$&'()*+@%_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +107,11 @@ def what_to_do(notice: Notice) -> list[str]:
 
 
 def look_further(notice: Notice) -> list[tuple[str, str]]:
-    """Return names and addresses of links; one that would be cut leads nowhere and is left out."""
+    """Return names and addresses of links; what would have to be cut or escaped is left out."""
     return [
-        (fit(link.name, limits.TEXT_FACT_NAME), link.url)
+        (fit(link.name, limits.TEXT_FACT_NAME) or "Link", link.url)
         for link in notice.links[: limits.TEXT_LINKS]
-        if len(link.url) <= limits.TEXT_LINK and link.url.isascii() and link.url.isprintable()
+        if len(link.url) <= limits.TEXT_LINK and _ADDRESS.fullmatch(link.url)
     ]
 
 
