@@ -466,11 +466,19 @@ def test_a_webhook_tells_everything_at_once() -> None:
 
 
 def test_a_long_notice_is_several_telegram_messages_each_with_its_place() -> None:
-    notice = replace(NOTICES["opened"], lines=("x" * 900,) * 12)
+    notice = replace(NOTICES["opened"], lines=("x" * 600,) * 12)
     told = telegram.messages(notice)
+    assert len(told) == 3
+    assert told[0].endswith("<i>1 of 3, inc-20260115-030412-0a1b2c3d</i>")
+    assert "".join(told).count("x" * 600) == 12
+
+
+def test_nobody_gets_more_than_four_telegram_messages_and_the_last_says_what_to_do() -> None:
+    notice = replace(NOTICES["opened"], lines=("x" * 900,) * 14, evidence=("y" * 900,) * 5)
+    told = telegram.messages(replace(notice, next_steps=("z" * 900,) * 5))
     assert len(told) == 4
-    assert told[0].endswith("<i>1 of 4, inc-20260115-030412-0a1b2c3d</i>")
-    assert "".join(told).count("x" * 900) == 12
+    assert told[-1].startswith("… the rest is cut off here.")
+    assert "autorecovery explain inc-20260115-030412-0a1b2c3d" in told[-1]
 
 
 def test_a_cut_line_says_so_and_the_whole_is_a_command_away() -> None:

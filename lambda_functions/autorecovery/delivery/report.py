@@ -56,7 +56,7 @@ def gather_report(incident_id: str, archive: Archive) -> Report:
     return Report(
         incident=incident,
         headline=_headline(incident, story, attempts, now),
-        is_over=incident.is_closed or _is_verified(attempts),
+        is_over=_is_over(incident, story, attempts),
         at=now,
         story=story,
         what=_what(incident),
@@ -80,22 +80,35 @@ def _is_verified(attempts: Sequence[Attempt]) -> bool:
     return bool(attempts) and attempts[-1].verdict is Verdict.VERIFIED
 
 
+def _is_over(incident: Incident, story: Sequence[Entry], attempts: Sequence[Attempt]) -> bool:
+    """Return whether it is closed, or verified and not handed to a human since."""
+    last = attempts[-1].judgement if attempts else None
+    relapsed = last and any(e.kind is EntryKind.HANDED_OVER and e.at >= last.at for e in story)
+    return incident.is_closed or (_is_verified(attempts) and not relapsed)
+
+
 def _headline(
     incident: Incident, story: Sequence[Entry], attempts: Sequence[Attempt], now: datetime
 ) -> str:
-    name = incident.target.name
     closed = next((e for e in reversed(story) if e.kind is EntryKind.CLOSED), None)
-    if closed and closed.text.startswith(("closed by", f"closed: {Reason.CLOSED_BY_PERSON}")):
-        return f"{name}: closed by a person after {write_duration(closed.at - incident.opened_at)}"
-    if _is_verified(attempts):
-        last = attempts[-1]
-        assert last.judgement is not None, "verified attempts were judged"
-        took = write_duration(last.judgement.at - incident.opened_at)
-        ran = last.status.state is not CommandState.UNKNOWN
-        helped = f", {last.script} helped" if ran else f"; whether {last.script} ran is unknown"
-        return f"{name}: healthy again after {took}{helped}"
     lasted = write_duration((closed.at if closed else now) - incident.opened_at)
-    return f"{name}: healthy again after {lasted}" if closed else f"{name}: open since {lasted}"
+    if closed and closed.text.startswith(("closed by", f"closed: {Reason.CLOSED_BY_PERSON}")):
+        ended = f"closed by a person after {lasted}"
+    elif closed and closed.text.endswith(Reason.HEALTHY_BY_ITSELF):
+        ended = f"healthy again after {lasted}"
+    elif _is_over(incident, story, attempts) and _is_verified(attempts):
+        ended = _helped(incident, attempts[-1])
+    else:
+        ended = f"closed after {lasted}" if closed else f"open for {lasted}"
+    return f"{incident.target.name}: {ended}"
+
+
+def _helped(incident: Incident, attempt: Attempt) -> str:
+    assert attempt.judgement is not None, "verified attempts were judged"
+    took = write_duration(attempt.judgement.at - incident.opened_at)
+    if attempt.status.state is CommandState.UNKNOWN:
+        return f"healthy again after {took}; whether {attempt.script} ran is unknown"
+    return f"healthy again after {took}, {attempt.script} helped"
 
 
 def _what(incident: Incident) -> str:
