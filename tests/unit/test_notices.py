@@ -256,4 +256,4 @@ def test_sns_takes_every_notice(
 def test_many_lines_are_cut_and_the_rest_is_counted() -> None:
     notice = replace(NOTICES["opened"], lines=tuple(f"line {n}" for n in range(40)))
     told = json.loads(structured(notice))["lines"]
-    assert (len(told), told[-1]) == (14, "… and 27 lines more")
+    assert (len(told), told[-1]) == (16, "… and 25 lines more")

@@ -10,8 +10,8 @@ SNS_BYTES = 256 * 1024
 
 # Text, ours. A character takes up to 4 bytes in each of the four bodies of an SNS message; a notice
 # of nothing but the widest characters, as long as all of these together, stays below SNS_BYTES.
-TEXT_LINES = 14
-TEXT_LINE = 400
+TEXT_LINES = 16
+TEXT_LINE = 500
 TEXT_EVIDENCE = 5
 TEXT_FACTS = 8
 TEXT_FACT_NAME = 40

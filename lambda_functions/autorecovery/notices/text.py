@@ -77,6 +77,7 @@ def structured(notice: Notice) -> str:
         "facts": [{"name": fact.name, "value": fact.value} for fact in _facts(notice.facts)],
         "evidence": seen(notice),
         "next_steps": what_to_do(notice),
+        "links": [{"name": name, "url": url} for name, url in look_further(notice)],
     }
     return json.dumps(content, ensure_ascii=False)
 
