@@ -16,6 +16,7 @@ from autorecovery.models.notice import Fact, Link, Notice, NoticeKind
 from autorecovery.models.reason import Level, Reason
 from autorecovery.models.signal import MetricOrigin, SignalKind, Target, TargetKind
 from autorecovery.notices import compose
+from autorecovery.notices.telling import untold_lines
 from autorecovery.notices.text import (
     SNS_SUBJECT,
     Wording,
@@ -110,6 +111,17 @@ def test_what_a_sentence_says_is_not_said_again_as_a_fact() -> None:
     assert said.count("still cooling down from the last recovery (restart_service") == 1
     assert said.count("account 111122223333") == 1
     assert "CPUUtilization: 97.2" in body(NOTICES["asking_first"], WORDING)
+
+
+def test_a_sentence_is_left_out_only_where_its_fact_is_shown() -> None:
+    facts = tuple(Fact("Held by", f"the gate {letter * 5}") for letter in "abcdefghijkl")
+    lines = tuple(f"Held by {fact.value}." for fact in facts)
+    notice = replace(NOTICES["handed_over_held"], facts=facts, lines=lines)
+    assert untold_lines(notice, shown=10) == list(lines[10:])
+
+
+def test_a_short_sentence_of_which_no_fact_tells_is_kept() -> None:
+    assert "The recovery worked." in untold_lines(NOTICES["analysed"], shown=10)
 
 
 @pytest.mark.parametrize(

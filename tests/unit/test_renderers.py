@@ -419,7 +419,7 @@ def test_nothing_is_run_by_a_single_touch() -> None:
 
 
 def test_an_open_incident_can_be_acknowledged_and_silenced() -> None:
-    for name in ("opened", "handed_over_held", "reminder", "escalated", "storm"):
+    for name in ("opened", "handed_over_held", "reminder", "escalated"):
         assert list(pressed(NOTICES[name])) == ["acknowledge", "silence"]
 
 
@@ -453,6 +453,21 @@ def test_every_update_has_new_block_ids() -> None:
 def test_an_analysis_is_a_reply_and_does_not_stand_for_the_incident() -> None:
     assert not slack.stands_for_all(NOTICES["analysed"])
     assert slack.stands_for_all(NOTICES["recovered"])
+
+
+def test_what_is_told_once_needs_no_thread() -> None:
+    assert not slack.has_details(NOTICES["message"])
+    assert "port 22" in json.dumps(slack.head(NOTICES["message"], True).blocks)
+    assert slack.has_details(NOTICES["opened"]) and slack.has_details(NOTICES["analysed"])
+
+
+def test_a_step_may_be_nothing_but_a_command() -> None:
+    notice = replace(NOTICES["storm"], next_steps=("autorecovery incidents list",))
+    assert "\u2022 `autorecovery incidents list`" in json.dumps(
+        slack.head(notice, True).blocks, ensure_ascii=False
+    )
+    assert "\u2022 <code>autorecovery incidents list</code>" in telegram.messages(notice)[0]
+    assert ">autorecovery incidents list</div>" in mail.of_notice(notice, PLAIN).html
 
 
 def test_a_webhook_tells_everything_at_once() -> None:

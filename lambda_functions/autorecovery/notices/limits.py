@@ -37,7 +37,7 @@ SLACK_TEXT = 4000
 SLACK_TOTAL = 13_000
 
 # Slack, ours: what is read on a phone, and together far from SLACK_TOTAL.
-SLACK_FACTS = 8
+SLACK_FACTS = SLACK_FIELDS
 SLACK_FACT_NAME = 60
 SLACK_FACT = 240
 SLACK_STEPS = 1800
@@ -59,3 +59,4 @@ TELEGRAM_PART = 120
 # Mail. Gmail clips what is longer than 102 KB; the subject is ours: phones show 40 characters.
 MAIL_BYTES = 102_400
 MAIL_SUBJECT = 140
+MAIL_FACTS = 10

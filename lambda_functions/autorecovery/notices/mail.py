@@ -93,7 +93,7 @@ def _page(level: Level, wording: Wording, *, over: bool) -> dict[str, Any]:
 
 
 def _notice_parts(notice: Notice, size: Size) -> dict[str, Any]:
-    told = untold_lines(notice)
+    told = untold_lines(notice, limits.MAIL_FACTS)
     lines = [fit(line, size.text) for line in told[: limits.TEXT_LINES]]
     if len(told) > limits.TEXT_LINES:
         lines.append(f"… and {len(told) - limits.TEXT_LINES} lines more")
@@ -102,7 +102,7 @@ def _notice_parts(notice: Notice, size: Size) -> dict[str, Any]:
             "name": fit(fact.name, limits.TEXT_FACT_NAME),
             "value": fit(fact.value, min(size.text, limits.TEXT_FACT)),
         }
-        for fact in notice.facts[: limits.TEXT_FACTS]
+        for fact in notice.facts[: limits.MAIL_FACTS]
     ]
     evidence = [fit(line, size.text) for line in notice.evidence[: size.lines]]
     return {"lines": lines, "facts": facts, "evidence": evidence}

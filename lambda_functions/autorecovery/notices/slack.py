@@ -19,17 +19,18 @@ from autorecovery.notices.text import look_further
 
 Block = dict[str, Any]
 
-NEVER_PRESSED = (
-    NoticeKind.ANALYSED,
-    NoticeKind.DIGEST,
+TOLD_ONCE = (
     NoticeKind.MESSAGE,
+    NoticeKind.DIGEST,
     NoticeKind.DEMOTED,
     NoticeKind.REJECTED,
 )
-"""Kinds that ask nobody for anything."""
+"""Kinds that are one message, with all there is to say in it."""
 
-TOLD_AT_ONCE = (*NEVER_PRESSED, NoticeKind.STORM)
-"""Kinds whose sentences are the message, and no details of it."""
+TOLD_AT_ONCE = (*TOLD_ONCE, NoticeKind.ANALYSED, NoticeKind.STORM)
+"""Kinds whose sentences are the message, and no details of it. A button acts on one incident, so
+that none of them has any: of a storm it would acknowledge one of many.
+"""
 
 _SPECIAL = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "\u02cb"}
 """What Slack reads as its own; a backtick would end a block of code, so it gets a look-alike."""
@@ -63,7 +64,7 @@ def reply(notice: Notice) -> SlackMessage:
     """Return the details for the thread: all sentences, the log lines, where to look further."""
     sentences = [_bold(notice.headline), *map(_sentence, notice.lines)]
     blocks = [*_section(sentences), *_log(notice.evidence)]
-    if notice.kind in NEVER_PRESSED:
+    if not stands_for_all(notice):
         blocks += _steps(notice)
     blocks += [*_links(notice), _foot(notice)]
     return _message(notice, "reply", blocks, _headline(notice))
@@ -88,6 +89,11 @@ def plain(notice: Notice) -> SlackMessage:
 def stands_for_all(notice: Notice) -> bool:
     """Return whether a notice says how its conversation stands: an analysis is only a reply."""
     return notice.kind is not NoticeKind.ANALYSED
+
+
+def has_details(notice: Notice) -> bool:
+    """Return whether a reply says more than the message does, or keeps what it said earlier."""
+    return notice.kind not in TOLD_ONCE
 
 
 def answered(text: str) -> Block:
@@ -128,12 +134,15 @@ def _steps(notice: Notice, without: tuple[str, ...] = ()) -> list[Block]:
 
 def _step(step: str) -> str:
     words, command = step_parts(step)
+    typed = f"`{_say(command, limits.SLACK_SMALL)}`"
+    if not words:
+        return typed
     said = _say(words, limits.SLACK_SMALL)
-    return f"{said}\n    `{_say(command, limits.SLACK_SMALL)}`" if command else said
+    return f"{said}\n    {typed}" if command else said
 
 
 def _untold(notice: Notice) -> list[str]:
-    return [_sentence(line) for line in untold_lines(notice)]
+    return [_sentence(line) for line in untold_lines(notice, limits.SLACK_FACTS)]
 
 
 def _sentence(line: str) -> str:
@@ -175,7 +184,7 @@ def _foot(notice: Notice, state: str = "") -> Block:
 
 
 def _buttons(notice: Notice) -> list[Block]:
-    if notice.is_end or notice.kind in NEVER_PRESSED or not notice.incident_id:
+    if notice.is_end or notice.kind in TOLD_AT_ONCE or not notice.incident_id:
         return []
     attempt = notice.question.attempt if notice.question else ""
     value = json.dumps({"incident": notice.incident_id, "attempt": attempt})

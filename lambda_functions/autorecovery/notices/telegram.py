@@ -57,7 +57,10 @@ def _lines(notice: Notice) -> Iterator[str]:
 
 def _step(step: str) -> str:
     words, command = step_parts(step)
-    return f"• {_line(words)}:\n<code>{_line(command)}</code>" if command else f"• {_line(words)}"
+    typed = f"<code>{_line(command)}</code>"
+    if not words:
+        return f"• {typed}"
+    return f"• {_line(words)}:\n{typed}" if command else f"• {_line(words)}"
 
 
 def _end(notice: Notice) -> Iterator[str]:

@@ -3,10 +3,11 @@
 from autorecovery.models.notice import Fact, Notice, NoticeKind
 from autorecovery.notices.fitting import one_line
 
-GLUE = 2
+GLUE = 3
 """Words that may stand between facts without saying more than they do."""
 
 _COMMAND = ": autorecovery "
+_BARE = "autorecovery "
 
 
 def unsaid_facts(notice: Notice) -> list[Fact]:
@@ -15,16 +16,16 @@ def unsaid_facts(notice: Notice) -> list[Fact]:
     return [fact for fact in notice.facts if fact.value not in said]
 
 
-def untold_lines(notice: Notice) -> list[str]:
-    """Return the sentences that say more than the facts do, for where facts have been shown."""
-    return [line for line in notice.lines if _says_more(line, notice.facts)]
+def untold_lines(notice: Notice, shown: int) -> list[str]:
+    """Return the sentences that say more than the first so many facts, which have been shown."""
+    return [line for line in notice.lines if _says_more(line, notice.facts[:shown])]
 
 
 def _says_more(line: str, facts: tuple[Fact, ...]) -> bool:
     left = line
     for fact in facts:
         left = left.replace(fact.value, "") if fact.value else left
-    return sum(word.strip(";:,.") != "" for word in left.split()) > GLUE
+    return left == line or sum(word.strip(";:,.") != "" for word in left.split()) > GLUE
 
 
 def where_the_whole_is(notice: Notice) -> str:
@@ -36,6 +37,8 @@ def where_the_whole_is(notice: Notice) -> str:
 
 
 def step_parts(step: str) -> tuple[str, str]:
-    """Return what a step says and the command it ends with, where it ends with one."""
+    """Return what a step says and the command it ends with; either may be empty."""
+    if step.startswith(_BARE):
+        return "", step
     words, found, command = step.rpartition(_COMMAND)
     return (words, f"{_COMMAND[2:]}{command}") if found else (step, "")
