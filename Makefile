@@ -10,11 +10,11 @@ SCHEDULES ?= 2000
 SEED ?= 1
 
 .PHONY: help install demo test prove quick check format lint types contracts shell-lint scripts-lint \
-        validate synth diff deploy destroy package bench clean
+        validate synth diff deploy destroy package bench pictures-notices clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1|\2/' | \
-	  awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	  awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 # Two sizes of .venv: the demo needs no CDK and no test tools.
 $(BIN)/.runtime: local_runtime/requirements.txt lambda_functions/requirements.txt pyproject.toml
@@ -82,6 +82,9 @@ destroy: $(BIN)/.everything ## Remove the stack; incidents and documents are kep
 
 bench: $(BIN)/.everything ## The benchmarks, as ratios against their floor in the same run
 	@$(BIN)/python -m tests.bench
+
+pictures-notices: $(BIN)/.everything ## Every state in every channel, in build/notices/index.html
+	@PYTHONPATH=lambda_functions:. $(BIN)/python -m tests.pictures
 
 clean: ## Remove what was built
 	@rm -rf build cdk.out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -6,7 +6,8 @@ from typing import Any
 from autorecovery.models.canary import CANARY
 from autorecovery.models.incident import Entry, EntryKind, Incident
 from autorecovery.models.reason import Level
-from autorecovery.notices.compose import SHAPES, what_is_wrong
+from autorecovery.notices.clauses import what_is_wrong
+from autorecovery.notices.levels import SHAPES
 from command_line.output import print_json, print_lines, print_table
 from command_line.stores import find, incident_log
 

@@ -345,6 +345,13 @@ class Channel(Protocol):
         """
 
 
+class Mailer(Protocol):
+    """Sends mails that have both an HTML and a text part."""
+
+    def send(self, mail_from: str, to: Sequence[str], subject: str, text: str, html: str) -> None:
+        """Hand one mail over; ChannelError where it was not taken."""
+
+
 class DeadLetters(Protocol):
     """Keeps what could not be understood, so that nothing is dropped silently."""
 

@@ -77,6 +77,13 @@ def test_every_wheel_fits_the_runtime(asset: Path) -> None:
         assert fitting, (path.parent.name, tags)
 
 
+def test_it_carries_the_templates_of_mails(asset: Path) -> None:
+    templates = asset / "autorecovery" / "notices" / "templates"
+    source = PROJECT / "lambda_functions" / "autorecovery" / "notices" / "templates"
+    assert {path.name for path in templates.iterdir()} == {path.name for path in source.iterdir()}
+    assert (templates / "page.html.j2").is_file()
+
+
 def test_it_carries_the_configuration_and_the_scripts(asset: Path, deployment: Deployment) -> None:
     shipped = load_shipped(asset / "autorecovery_config.json", {})
     assert shipped == deployment.configuration

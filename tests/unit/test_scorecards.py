@@ -149,7 +149,7 @@ def test_a_script_that_helps_too_seldom_is_demoted_and_people_hear_of_it_once() 
     assert (demotion.verified, demotion.attempts) == (0, 5)
     assert world.told.count(NoticeKind.DEMOTED) == 1
     notice = next(n for n in world.board.posted if n.kind is NoticeKind.DEMOTED)
-    assert "autorecovery promote restart_service cpu" in notice.lines[-1]
+    assert "autorecovery promote restart_service cpu" in notice.next_steps[-1]
 
 
 @pytest.mark.parametrize("place", ["before", "begun", "after"])

@@ -8,6 +8,7 @@ from autorecovery.models.durations import write_duration
 from autorecovery.models.group import Group, GroupKind, Word
 from autorecovery.models.notice import Fact, Notice, NoticeKind
 from autorecovery.models.reason import Level
+from autorecovery.notices.fitting import one_line
 
 NAMED = 10
 """Members that a notice about many of them names."""
@@ -40,8 +41,8 @@ def crowd(group: Group, words: Sequence[Word], *, many: bool, number: int, now: 
         incident_id=words[0].of,
         kind=NoticeKind.STORM,
         level=level,
-        headline=f"[{level.upper()}] {_one_line(headline)}",
-        lines=tuple(_one_line(line) for line in lines),
+        headline=f"[{level.upper()}] {one_line(headline)}",
+        lines=tuple(one_line(line) for line in lines),
         at=now,
         rule_name=group.name if group.kind is GroupKind.ALIKE else "",
         target=f"{size} incidents",
@@ -98,9 +99,5 @@ def _count(words: Sequence[Word]) -> int:
 
 
 def _brief(text: str, at_most: int) -> str:
-    plain = _one_line(text)
+    plain = one_line(text)
     return plain if len(plain) <= at_most else f"{plain[: at_most - 1].rstrip()}…"
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

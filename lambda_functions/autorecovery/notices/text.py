@@ -1,20 +1,21 @@
 """A notice as plain text: for e-mail through SNS, and for the console."""
 
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from autorecovery.config import Configuration
-from autorecovery.models.notice import Notice, NoticeKind
-from autorecovery.notices.compose import SHAPES
+from autorecovery.models.notice import Fact, Notice
+from autorecovery.notices import limits
+from autorecovery.notices.fitting import fit
+from autorecovery.notices.levels import SHAPES
+from autorecovery.notices.telling import unsaid_facts, where_the_whole_is
 
-SNS_SUBJECT = 99
+SNS_SUBJECT = limits.SNS_SUBJECT
 """Characters: SNS wants a subject of fewer than 100, ASCII, one line, not empty."""
 
-# SNS takes 256 KiB for all bodies together. A character takes up to 4 bytes in each of four bodies;
-# with these bounds a notice of nothing but the widest characters stays below.
-_LINES = 16
-_LINE = 500
-_EVIDENCE = 5
+_ADDRESS = re.compile(r"https://[A-Za-z0-9./?=#:;,~!$&'()*+@%_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,17 @@ def subject_line(notice: Notice, wording: Wording) -> str:
 
 def body(notice: Notice, wording: Wording) -> str:
     """Return the message for people."""
-    lines = [f"{SHAPES[notice.level]} {_one_line(notice.headline)}"]
+    lines = [f"{SHAPES[notice.level]} {_line(notice.headline)}"]
     if wording.message_prefix:
-        lines.insert(0, _one_line(wording.message_prefix))
-    lines += _told(notice)
-    if notice.evidence:
-        lines += ["", "What was seen:", *(f"  {line}" for line in _seen(notice))]
+        lines.insert(0, _line(wording.message_prefix))
+    lines += told(notice)
+    lines += [f"{fact.name}: {fact.value}" for fact in _facts(unsaid_facts(notice))]
+    lines += _paragraph("What was seen:", seen(notice))
+    lines += _paragraph("What you can do:", what_to_do(notice))
+    lines += _paragraph("Look further:", (f"{name}: {url}" for name, url in look_further(notice)))
     lines.append("")
-    if notice.incident_id:
-        incident = _one_line(notice.incident_id)
-        whose = "One of them" if notice.kind is NoticeKind.STORM else "The whole story"
-        lines.append(f"{whose}: autorecovery explain {incident}")
+    if whole := where_the_whole_is(notice):
+        lines.append(_line(whole))
     lines.append(f"{notice.at:%Y-%m-%d %H:%M:%S} UTC")
     return "\n".join(lines)
 
@@ -62,16 +63,21 @@ def structured(notice: Notice) -> str:
     """Return the notice as JSON, for programs that subscribe."""
     content = {
         "schema_version": 1,
-        "id": _one_line(notice.id),
-        "incident": _one_line(notice.incident_id),
+        "id": fit(notice.id, limits.TEXT_NAME),
+        "incident": fit(notice.incident_id, limits.TEXT_NAME),
         "kind": notice.kind,
         "level": notice.level,
-        "headline": _one_line(notice.headline),
-        "lines": _told(notice),
-        "rule": _one_line(notice.rule_name),
-        "target": _one_line(notice.target),
+        "headline": _line(notice.headline),
+        "lines": told(notice),
+        "rule": fit(notice.rule_name, limits.TEXT_NAME),
+        "target": fit(notice.target, limits.TEXT_NAME),
         "at": notice.at.isoformat(),
-        "evidence": _seen(notice),
+        "state": fit(notice.state, limits.TEXT_FACT_NAME),
+        "producer": fit(notice.producer, limits.TEXT_FACT_NAME),
+        "facts": [{"name": fact.name, "value": fact.value} for fact in _facts(notice.facts)],
+        "evidence": seen(notice),
+        "next_steps": what_to_do(notice),
+        "links": [{"name": name, "url": url} for name, url in look_further(notice)],
     }
     return json.dumps(content, ensure_ascii=False)
 
@@ -83,17 +89,44 @@ def sns_message(notice: Notice, wording: Wording) -> str:
     return json.dumps(bodies, ensure_ascii=False)
 
 
-def _told(notice: Notice) -> list[str]:
-    lines = [_one_line(line) for line in notice.lines[:_LINES]]
-    if len(notice.lines) > _LINES:
-        lines[-1] = f"… and {len(notice.lines) - _LINES + 1} lines more"
+def told(notice: Notice) -> list[str]:
+    """Return the sentences, and how many more there are."""
+    lines = [_line(line) for line in notice.lines[: limits.TEXT_LINES]]
+    if len(notice.lines) > limits.TEXT_LINES:
+        lines[-1] = f"… and {len(notice.lines) - limits.TEXT_LINES + 1} lines more"
     return lines
 
 
-def _seen(notice: Notice) -> list[str]:
-    return [_one_line(line) for line in notice.evidence[:_EVIDENCE]]
+def seen(notice: Notice) -> list[str]:
+    """Return the first log lines, each cut."""
+    return [_line(line) for line in notice.evidence[: limits.TEXT_EVIDENCE]]
 
 
-def _one_line(text: str) -> str:
-    """Return the beginning of a text, without line breaks, control codes and half surrogates."""
-    return "".join(c if c.isprintable() else " " for c in text[:_LINE])
+def what_to_do(notice: Notice) -> list[str]:
+    """Return the next steps."""
+    return [fit(step, limits.TEXT_STEP) for step in notice.next_steps[: limits.TEXT_STEPS]]
+
+
+def look_further(notice: Notice) -> list[tuple[str, str]]:
+    """Return names and addresses of links; what would have to be cut or escaped is left out."""
+    return [
+        (fit(link.name, limits.TEXT_FACT_NAME) or "Link", link.url)
+        for link in notice.links[: limits.TEXT_LINKS]
+        if len(link.url) <= limits.TEXT_LINK and _ADDRESS.fullmatch(link.url)
+    ]
+
+
+def _facts(facts: Iterable[Fact]) -> list[Fact]:
+    return [
+        Fact(fit(fact.name, limits.TEXT_FACT_NAME), fit(fact.value, limits.TEXT_FACT))
+        for fact in list(facts)[: limits.TEXT_FACTS]
+    ]
+
+
+def _paragraph(title: str, lines: Iterable[str]) -> list[str]:
+    indented = [f"  {line}" for line in lines]
+    return ["", title, *indented] if indented else []
+
+
+def _line(text: str) -> str:
+    return fit(text, limits.TEXT_LINE)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from autorecovery.models.incident import EntryKind, Incident, attempt_token
+from autorecovery.models.notice import Question
 from autorecovery.models.reason import IncidentState, Reason
 from autorecovery.models.rule import Rung
 from autorecovery.notices import compose
@@ -53,10 +54,11 @@ def _put(incident: Incident, rung: Rung, number: int, app: Response) -> datetime
         for attempt in reversed(app.attempts.recent_on(incident.target, incident.opened_at))
         if attempt.incident_id == incident.id
     ]
-    app.tell(compose.asking(incident, rung, tried, until, now), f"asked {number}")
+    question = Question(attempt_token(incident.id, number), until)
+    app.tell(compose.asking(incident, rung, tried, question, now), f"asked {number}")
     app.note(
         incident.id, f"asked {number}", EntryKind.ASKED, f"asked whether to run {rung.run}",
-        attempt=attempt_token(incident.id, number), until=until.isoformat(),
+        attempt=question.attempt, until=until.isoformat(),
     )  # fmt: skip
     story = app.incidents.timeline(incident.id)
     asked = next(entry for entry in story if entry.key == f"asked {number}")

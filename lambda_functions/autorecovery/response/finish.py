@@ -8,6 +8,7 @@ from autorecovery.models.notice import Notice
 from autorecovery.models.order import Order
 from autorecovery.models.reason import IncidentState, Reason, Verdict
 from autorecovery.notices import compose
+from autorecovery.notices.clauses import foretold
 from autorecovery.ports import Workflow
 from autorecovery.response.stage import Response
 from autorecovery.response.vigil import Look, check_health, keep_watch, rest
@@ -40,7 +41,7 @@ def _tell(incident: Incident, climb: Climb, label: str, app: Response) -> dateti
     app.incidents.move(incident.id, IncidentState.HANDED_OVER)
     app.note(incident.id, label, EntryKind.HANDED_OVER, f"handed to a human: {climb.reason}")
     # What the first notice said is not said again.
-    is_foretold = climb.reason is compose.foretold(present) and app.is_known(incident)
+    is_foretold = climb.reason is foretold(present) and app.is_known(incident)
     if label != HANDED_OVER or not is_foretold:
         notice = compose.handed_over(present, climb, app.clock())
         app.tell(notice, label, alone=bool(climb.attempts) or label != HANDED_OVER)
