@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 
 from command_line.exit_codes import ExitCode
+from command_line.notify import notify
+from command_line.options import DEFAULT_CONFIG, ConfigFile, Json, Stack
 
 EPILOG = (
     "Exit codes: 0 ok, 1 unexpected, 2 usage, 3 configuration invalid, 4 environment"
@@ -32,20 +34,7 @@ maintenance = typer.Typer(help="Times in which nothing is run.", no_args_is_help
 app.add_typer(maintenance, name="maintenance")
 dead_letters = typer.Typer(help="What could not be processed, and why.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
-
-ConfigFile = Annotated[
-    Path,
-    typer.Option("--config", "-c", envvar="AUTORECOVERY_CONFIG", help="The configuration file."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON with a schema_version.")]
-Stack = Annotated[
-    str | None,
-    typer.Option(
-        envvar="AUTORECOVERY_STACK",
-        help="Read a deployed stack of this name; without it, this machine's own state.",
-    ),
-]
-DEFAULT_CONFIG = Path("config.yaml")
+app.add_typer(notify, name="notify")
 
 
 @app.command()

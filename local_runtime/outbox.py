@@ -12,6 +12,7 @@ from datetime import timedelta
 from autorecovery.adapters.sqlite.notice_log import SqliteNoticeLog
 from autorecovery.delivery.deliver import Courier, Passed, deliver
 from autorecovery.delivery.routes import may_concern
+from autorecovery.delivery.trial import PRODUCER
 from autorecovery.errors import StoreError
 from autorecovery.models.delivery import Outcome
 from autorecovery.models.notice import Notice
@@ -51,7 +52,8 @@ class Outbox:
         settings = self._courier.channels[via]
 
         def concerns(notice: Notice) -> bool:
-            return may_concern(notice, via, settings)
+            # What is tried is sent by whoever tries it, and not a second time from here.
+            return notice.producer != PRODUCER and may_concern(notice, via, settings)
 
         pause = timedelta()
         while not self._ended.wait(pause.total_seconds()):

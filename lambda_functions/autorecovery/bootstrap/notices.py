@@ -14,7 +14,7 @@ from autorecovery.bootstrap.shared import configuration, utc_now
 from autorecovery.delivery.board import RecordedBoard
 from autorecovery.delivery.deliver import Courier
 from autorecovery.delivery.routes import candidates
-from autorecovery.errors import ConfigurationError, NoticeError
+from autorecovery.errors import ConfigurationError
 from autorecovery.models.notice import Notice
 from autorecovery.notices.text import Wording, sns_message, subject_line
 from autorecovery.ports import Channel, Noticeboard
@@ -30,7 +30,7 @@ def recorded_topic(settings: NoticeSettings) -> Noticeboard:
     log = DynamoDbNoticeLog(clients.dynamodb(), settings.table_name, utc_now)
 
     def go_around(notice: Notice) -> Sequence[str]:
-        return put_directly(notice, queues)
+        return queues.put_all(notice.id, candidates(notice, configuration().notify.channels))
 
     return RecordedBoard(topic(settings.sns_topic_arn), "sns", log, utc_now, go_around)
 
@@ -45,20 +45,6 @@ def topic(arn: str) -> SnsNoticeboard:
         lambda notice: sns_message(notice, words),
         lambda notice: candidates(notice, configuration().notify.channels),
     )
-
-
-def put_directly(notice: Notice, queues: NoticeQueues) -> list[str]:
-    """Put a notice into the queue of each channel that it may concern; return which took it."""
-    taken, refused = [], []
-    for name in candidates(notice, configuration().notify.channels):
-        try:
-            queues.put(notice.id, name)
-            taken.append(name)
-        except NoticeError as error:
-            refused.append(str(error))
-    if refused and not taken:
-        raise NoticeError("; ".join(refused))
-    return taken
 
 
 @cache

@@ -5,7 +5,7 @@ topic or was put here directly makes no difference.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,24 @@ class NoticeQueues:
     def __init__(self, client: "SQSClient", urls: Mapping[str, str]) -> None:
         self._client = client
         self._urls = urls
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the channels that have a queue."""
+        return tuple(self._urls)
+
+    def put_all(self, notice_id: str, channels: Iterable[str]) -> list[str]:
+        """Put a notice into these queues and return which took it; NoticeError where none did."""
+        taken, refused = [], []
+        for name in channels:
+            try:
+                self.put(notice_id, name)
+                taken.append(name)
+            except NoticeError as error:
+                refused.append(str(error))
+        if refused and not taken:
+            raise NoticeError("; ".join(refused))
+        return taken
 
     def put(self, notice_id: str, channel: str) -> None:
         """Put a recorded notice into this channel's queue; NoticeError where it is not taken."""
