@@ -3,7 +3,7 @@
 import re
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,12 @@ def _try_by_sender(names: Sequence[str], stack: str) -> list[Tried]:
     if not arn.startswith("arn:"):
         told = f"stack {stack!r} has no channels; configure them under notify.channels, and deploy"
         raise Failure(ExitCode.PROBLEMS_FOUND, told)
-    answer = DeployedFunction(clients.lambda_answering(), "NoticeSender", arn)({"try": names})
+    return ask(DeployedFunction(clients.lambda_answering(), "NoticeSender", arn), names)
+
+
+def ask(sender: Callable[[object], Mapping[str, Any]], names: Sequence[str]) -> list[Tried]:
+    """Return what the channels said to the deployed function that sends."""
+    answer = sender({"try": list(names)})
     return [
         Tried(str(each["channel"]), bool(each["ok"]), str(each["text"])) for each in answer["tried"]
     ]
