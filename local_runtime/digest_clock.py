@@ -31,6 +31,7 @@ class DigestClock:
         self._send = send
         self._clock = clock
         self._due = {name: next_digest(r, clock()) for name, r in self._reports.items()}
+        self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._attend, name="digests", daemon=True)
         if self._reports:
@@ -47,12 +48,13 @@ class DigestClock:
             self.look()
 
     def look(self) -> None:
-        """Send what is due by now."""
-        now = self._clock()
-        for name, due in self._due.items():
-            if due <= now:
-                self._due[name] = next_digest(self._reports[name], now)
-                self._tell(name)
+        """Send what is due by now, once."""
+        with self._lock:
+            now = self._clock()
+            for name, due in self._due.items():
+                if due <= now:
+                    self._due[name] = next_digest(self._reports[name], now)
+                    self._tell(name)
 
     def _sleep(self) -> timedelta:
         left = min(self._due.values()) - self._clock()
