@@ -1,5 +1,6 @@
 """Delivery on one machine: over real HTTP, each channel alone, and by a program that is killed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,11 +17,14 @@ import pytest
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.notice_log import SqliteNoticeLog
-from autorecovery.config import Configuration
+from autorecovery.config import Configuration, loads
 from autorecovery.models.delivery import Outcome
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Level
-from local_runtime.machine import DATABASE, ChannelOf, courier, utc_now
+from autorecovery.triage.run import triage
+from local_runtime.local_responses import quiet_the_runner
+from local_runtime.log_store import subscription_payload
+from local_runtime.machine import DATABASE, ChannelOf, assemble, courier, utc_now
 from local_runtime.outbox import Outbox
 from tests.integration.http_channel import HttpChannel, serving
 
@@ -146,6 +150,33 @@ def test_a_channel_that_cannot_be_set_up_gives_up_and_the_program_goes_on(tmp_pa
         running.until(lambda all: all.outcome("n-0", "chat") is Outcome.SENDING)
     finally:
         running.close()
+
+
+def test_an_incident_is_told_on_the_console_and_through_each_channel(tmp_path: Path) -> None:
+    quiet_the_runner()
+    channels = "notify: { channels: { chat: { webhook: { url: 'env:HOOK' } } } }"
+    rules = "rules: { cpu: { when: { metric: cpu, critical: 90, period: 1s } } }"
+    sources = "sources: { logs: [{ group: /shop/metrics, fields: { target: $.host } }] }"
+    configured = loads("\n".join((channels, rules, sources)), "test", {}).configuration
+    shown: list[Notice] = []
+    with serving() as service:
+        machine = assemble(
+            configured, {}, tmp_path, shown.append, os.environ,
+            lambda name: HttpChannel(name, service.port),
+        )  # fmt: skip
+        try:
+            line = json.dumps({"host": machine.name, "metric": "cpu", "value": 99})
+            lines = machine.log_store.keep("/shop/metrics", "app", [line])
+            triage(subscription_payload("/shop/metrics", "app", lines), machine.triage)
+            service.wait_for(lambda arrived: len(arrived) >= 1)
+            log = SqliteNoticeLog(machine.database)
+            end = time.monotonic() + 10
+            while log.query()[-1].delivered_via != ("chat", "console"):
+                assert time.monotonic() < end, log.query()
+                time.sleep(0.02)
+        finally:
+            machine.close()
+    assert service.arrived[0] == shown[0].id
 
 
 # A program that is killed

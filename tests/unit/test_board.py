@@ -1,6 +1,7 @@
 """A noticeboard that remembers: written down first, then sent, and around the board if it fails."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -113,3 +114,32 @@ def test_where_it_concerns_no_channel_a_board_that_is_down_is_an_error() -> None
     inner.is_down = True
     with pytest.raises(NoticeError):
         RecordedBoard(inner, "sns", log(), VirtualClock(START), lambda _: ()).post(NOTICE)
+
+
+FOR_ONE = replace(NOTICE, to=("pager",))
+
+
+def test_what_is_for_some_channels_only_is_not_put_up_for_everybody() -> None:
+    memory, inner = log(), ListedNotices()
+    board = RecordedBoard(inner, "sns", memory, VirtualClock(START), lambda notice: notice.to)
+    board.post(FOR_ONE)
+    assert inner.posted == []
+    assert memory.get("n") is not None
+
+
+@pytest.mark.parametrize("takes", ["nobody", "another", "raises"])
+def test_where_they_cannot_be_reached_everybody_is_told(takes: str) -> None:
+    def around(notice: Notice) -> Sequence[str]:
+        if takes == "raises":
+            raise NoticeError("no queue")
+        return ["mail"] if takes == "another" else []
+
+    inner = ListedNotices()
+    RecordedBoard(inner, "sns", log(), VirtualClock(START), around).post(FOR_ONE)
+    assert inner.posted == [FOR_ONE]
+
+
+def test_a_board_beside_which_there_is_no_way_tells_all() -> None:
+    inner = ListedNotices()
+    RecordedBoard(inner, "console", log(), VirtualClock(START)).post(FOR_ONE)
+    assert inner.posted == [FOR_ONE]

@@ -26,10 +26,11 @@ MARGIN = timedelta(seconds=30)
 
 def recorded_topic(settings: NoticeSettings) -> Noticeboard:
     """Return the topic of people, before which every notice is written down."""
-    queues = NoticeQueues(clients.sqs(), settings.notice_queues)
     log = DynamoDbNoticeLog(clients.dynamodb(), settings.table_name, utc_now)
 
     def go_around(notice: Notice) -> Sequence[str]:
+        # Made where it is wanted, which is seldom: a cold start does not wait for another client.
+        queues = NoticeQueues(clients.sqs(), settings.notice_queues)
         return queues.put_all(notice.id, candidates(notice, configuration().notify.channels))
 
     return RecordedBoard(topic(settings.sns_topic_arn), "sns", log, utc_now, go_around)

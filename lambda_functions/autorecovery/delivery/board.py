@@ -1,4 +1,7 @@
-"""A noticeboard that remembers: what is put up is written down before it is sent."""
+"""A noticeboard that remembers: what is put up is written down before it is sent.
+
+What is for some channels only goes to their queues and not on the board, where everybody reads.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,7 +26,7 @@ class RecordedBoard:
         clock: Clock,
         around: Around | None = None,
     ) -> None:
-        """`around` is the way to the channels where the inner board does not take a notice."""
+        """`around` is the way to the channels beside the inner board, where there is one."""
         self._inner = inner
         self._via = via
         self._log = log
@@ -33,6 +36,8 @@ class RecordedBoard:
     def post(self, notice: Notice) -> None:
         """See Noticeboard.post."""
         self._log.record(notice)
+        if notice.to and self._is_taken_by_all(notice):
+            return
         try:
             self._inner.post(notice)
         except NoticeError as error:
@@ -41,6 +46,15 @@ class RecordedBoard:
             # It has left. Were this to fail, the step would be repeated, and people told twice.
             with suppress(StoreError):
                 self._note(notice, Outcome.DELIVERED)
+
+    def _is_taken_by_all(self, notice: Notice) -> bool:
+        """Return whether all whom it is for have it; otherwise rather everybody than not they."""
+        if self._around is None:
+            return False
+        try:
+            return set(notice.to) <= set(self._around(notice))
+        except NoticeError:
+            return False
 
     def _go_around(self, notice: Notice, error: NoticeError) -> None:
         taken: Sequence[str] = ()
