@@ -1,5 +1,7 @@
 """One notice through one channel: once, in turn, again later, or told by another channel."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -157,6 +159,37 @@ def test_who_was_told_that_something_began_is_told_that_it_is_over(threads: bool
     office.tell(notice("between", kind=NoticeKind.ANALYSED, level=Level.INFO))
     office.tell(notice("end", kind=NoticeKind.RECOVERED, level=Level.INFO))
     assert [each.id for each in slack.sent] == ["n", "end"]
+
+
+def test_the_end_of_what_still_waits_to_be_told_is_told_too() -> None:
+    slack = ListedChannel("slack", DOWN)
+    office = Office(slack, slack=settings(level="error"))
+    office.tell(notice())
+    office.tell(notice("end", kind=NoticeKind.RECOVERED, level=Level.INFO, at=START + MINUTE))
+    office.wait(MINUTE)
+    office.tell(notice())
+    assert [each.id for each in slack.sent] == ["end", "n"]
+    # One message, which the later notice does not take back.
+    assert office.log.thread("slack", "inc-1") == slack.shown[1]
+
+
+def test_of_many_workers_at_one_conversation_one_makes_the_message() -> None:
+    class SlowChannel(ListedChannel):
+        def send(self, notice: Notice, thread: Thread | None) -> Thread | None:
+            threading.Event().wait(0.01)
+            return super().send(notice, thread)
+
+    slack = SlowChannel("slack")
+    office = Office(slack)
+
+    def work(number: int) -> None:
+        while office.tell(notice(f"n-{number}")).outcome is None:
+            threading.Event().wait(0.001)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(12)))
+    assert sorted(each.id for each in slack.sent) == sorted(f"n-{n}" for n in range(12))
+    assert [shown for shown in slack.shown if shown is None] == [None]
 
 
 def test_a_channel_that_cannot_change_a_message_is_never_asked_to() -> None:

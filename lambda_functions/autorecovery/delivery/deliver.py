@@ -116,7 +116,7 @@ def _in_turn(record: Record, turn: Turn, app: Courier) -> Passed:
     try:
         _send(notice, turn, app)
     except ChannelError as error:
-        return _refused(record, delivery, error, app)
+        return _refused(record, delivery, error, turn, app)
     except ConfigurationError as error:
         return _give_up(record, delivery, str(error), app)
     app.log.end(notice.id, replace(delivery, outcome=Outcome.DELIVERED, at=app.clock()))
@@ -142,7 +142,9 @@ def _send(notice: Notice, turn: Turn, app: Courier) -> None:
     app.log.keep_thread(thread)
 
 
-def _refused(record: Record, delivery: Delivery, error: ChannelError, app: Courier) -> Passed:
+def _refused(
+    record: Record, delivery: Delivery, error: ChannelError, turn: Turn, app: Courier
+) -> Passed:
     why = _short(str(error))
     if not error.retryable:
         return _give_up(record, delivery, why, app)
@@ -152,6 +154,9 @@ def _refused(record: Record, delivery: Delivery, error: ChannelError, app: Couri
     now = app.clock()
     waiting = replace(delivery, outcome=Outcome.WAITING, at=now, detail=why, again_at=now + pause)
     app.log.end(record.notice.id, waiting)
+    if turn.thread is None:
+        # It will be told of: so is its end, which may come before this gets through.
+        app.log.keep_thread(Thread(turn.via, turn.conversation, "", record.notice.at))
     return Passed(
         record.notice.id, delivery.via, why, Outcome.WAITING, pause, error.after is not None
     )
