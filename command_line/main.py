@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from command_line.exit_codes import ExitCode
-from command_line.options import Json, Stack
+from command_line.notify import notify
+from command_line.options import DEFAULT_CONFIG, ConfigFile, Json, Stack
 from command_line.windows import windows
 
 EPILOG = (
@@ -34,12 +35,7 @@ app.add_typer(windows("maintenance", "Times in which nothing is run."), name="ma
 app.add_typer(windows("silence", "Times in which nobody is told."), name="silence")
 dead_letters = typer.Typer(help="What could not be processed, and why.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
-
-ConfigFile = Annotated[
-    Path,
-    typer.Option("--config", "-c", envvar="AUTORECOVERY_CONFIG", help="The configuration file."),
-]
-DEFAULT_CONFIG = Path("config.yaml")
+app.add_typer(notify, name="notify")
 
 
 @app.command()

@@ -1,8 +1,10 @@
 """Where the command reads from: a deployed stack's table, or this machine's own database."""
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from command_line.exit_codes import ExitCode
 from command_line.failures import Failure
 
 if TYPE_CHECKING:
+    from autorecovery.adapters.aws.notice_queues import NoticeQueues
     from autorecovery.adapters.sqlite.database import Database
     from autorecovery.people import People
     from autorecovery.ports import (
@@ -18,13 +21,15 @@ if TYPE_CHECKING:
         Controls,
         DeadLetterBox,
         IncidentLog,
+        NoticeLog,
         ResponseStarter,
     )
     from autorecovery.replay import Addressees
 
 TABLE, QUEUE = "TableName", "DeadLetterQueueUrl"
 TRIAGE, LISTENER, RESPONDER = "MetricProcessorArn", "CommandListenerArn", "IncidentResponderArn"
-OUTPUTS = (TABLE, QUEUE, TRIAGE, LISTENER, RESPONDER)
+TOPIC, CHANNELS, SENDER = "NoticeTopicArn", "NoticeChannels", "NoticeSenderArn"
+OUTPUTS = (TABLE, QUEUE, TRIAGE, LISTENER, RESPONDER, TOPIC, CHANNELS, SENDER)
 """What is read of a deployed stack (`infra/stack.py` tells it)."""
 
 SEARCHED = 1000
@@ -67,7 +72,7 @@ def controls(stack: str | None, variables: Mapping[str, str]) -> "Controls":
         return DynamoDbControls(clients.dynamodb(), _table(stack))
     from autorecovery.adapters.sqlite.controls import SqliteControls
 
-    return SqliteControls(_database(variables, create=True))
+    return SqliteControls(database(variables, create=True))
 
 
 def attempt_log(stack: str | None, variables: Mapping[str, str]) -> "AttemptLog":
@@ -79,7 +84,7 @@ def attempt_log(stack: str | None, variables: Mapping[str, str]) -> "AttemptLog"
         return DynamoDbAttemptLog(clients.dynamodb(), _table(stack))
     from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
 
-    return SqliteAttemptLog(_database(variables))
+    return SqliteAttemptLog(database(variables))
 
 
 def responses(stack: str | None, variables: Mapping[str, str]) -> "ResponseStarter":
@@ -88,10 +93,10 @@ def responses(stack: str | None, variables: Mapping[str, str]) -> "ResponseStart
         from autorecovery.adapters.aws import clients
         from autorecovery.adapters.aws.responses import DurableResponses
 
-        return DurableResponses(clients.lambda_(), *_outputs(stack, RESPONDER))
+        return DurableResponses(clients.lambda_(), *outputs(stack, RESPONDER))
     from autorecovery.adapters.sqlite.mailbox import Mailbox
 
-    return Mailbox(_database(variables, create=True))
+    return Mailbox(database(variables, create=True))
 
 
 def dead_letters(stack: str | None, variables: Mapping[str, str]) -> "DeadLetterBox":
@@ -100,10 +105,10 @@ def dead_letters(stack: str | None, variables: Mapping[str, str]) -> "DeadLetter
         from autorecovery.adapters.aws import clients
         from autorecovery.adapters.aws.dead_letter_box import SqsDeadLetterBox
 
-        return SqsDeadLetterBox(clients.sqs(), _outputs(stack, QUEUE)[0])
+        return SqsDeadLetterBox(clients.sqs(), outputs(stack, QUEUE)[0])
     from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 
-    return SqliteDeadLetters(_database(variables))
+    return SqliteDeadLetters(database(variables))
 
 
 def addressees(stack: str | None, variables: Mapping[str, str], config: Path) -> "Addressees":
@@ -117,18 +122,57 @@ def addressees(stack: str | None, variables: Mapping[str, str], config: Path) ->
             command_ends=lambda event: None,
             start_response=lambda incident_id: "",
             incidents=_local(variables, create=False),
+            tell=partial(_tell_again, stack, variables),
         )
     from autorecovery.adapters.aws import clients
     from autorecovery.adapters.aws.functions import DeployedFunction, DeployedResponses
 
     client = clients.lambda_answering()
-    triage, listener, responder = _outputs(stack, TRIAGE, LISTENER, RESPONDER)
+    triage, listener, responder = outputs(stack, TRIAGE, LISTENER, RESPONDER)
     return Addressees(
         triage=DeployedFunction(client, "MetricProcessor", triage),
         command_ends=DeployedFunction(client, "CommandListener", listener),
         start_response=DeployedResponses(client, responder).start,
         incidents=_deployed(stack),
+        tell=partial(_tell_again, stack, variables),
     )
+
+
+def notice_log(
+    stack: str | None, variables: Mapping[str, str], *, create: bool = False
+) -> "NoticeLog":
+    """Return the memory of notices, of a stack or of this machine; `create` begins one here."""
+    if stack:
+        from autorecovery.adapters.aws import clients
+        from autorecovery.adapters.aws.notice_log import DynamoDbNoticeLog
+
+        return DynamoDbNoticeLog(clients.dynamodb(), _table(stack), now)
+    from autorecovery.adapters.sqlite.notice_log import SqliteNoticeLog
+
+    return SqliteNoticeLog(database(variables, create=create))
+
+
+def notice_queues(stack: str) -> "NoticeQueues":
+    """Return the queues of a deployed stack's channels."""
+    from autorecovery.adapters.aws import clients
+    from autorecovery.adapters.aws.notice_queues import NoticeQueues
+
+    return NoticeQueues(clients.sqs(), json.loads(outputs(stack, CHANNELS)[0]))
+
+
+def _tell_again(
+    stack: str | None, variables: Mapping[str, str], notice_id: str, channels: Sequence[str]
+) -> str:
+    from autorecovery.delivery.again import tell_again
+
+    # On this machine what is recorded is due; nobody has to be told of it.
+    hand_on = notice_queues(stack).put if stack else lambda notice_id, via: None
+    return tell_again(notice_id, channels, notice_log(stack, variables), hand_on, now)
+
+
+def now() -> datetime:
+    """Return the present time."""
+    return datetime.now(UTC)
 
 
 def _triage_here(variables: Mapping[str, str], config: Path) -> Callable[[object], dict[str, Any]]:
@@ -149,7 +193,7 @@ def _triage_here(variables: Mapping[str, str], config: Path) -> Callable[[object
     return deliver
 
 
-def _outputs(stack: str, *names: str) -> list[str]:
+def outputs(stack: str, *names: str) -> list[str]:
     """Return what a deployed stack tells under these names."""
     from autorecovery.adapters.aws import clients
 
@@ -173,17 +217,18 @@ def people_of(stack: str | None, variables: Mapping[str, str], *, new: bool = Fa
         incident_log(stack, variables, create=new),
         controls(stack, variables),
         responses(stack, variables),
-        lambda: datetime.now(UTC),
+        now,
     )
 
 
 def _local(variables: Mapping[str, str], *, create: bool) -> "IncidentLog":
     from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 
-    return SqliteIncidentLog(_database(variables, create=create))
+    return SqliteIncidentLog(database(variables, create=create))
 
 
-def _database(variables: Mapping[str, str], *, create: bool = False) -> "Database":
+def database(variables: Mapping[str, str], *, create: bool = False) -> "Database":
+    """Return this machine's database; Failure where there is none and none is begun."""
     from autorecovery.adapters.sqlite.database import Database
     from local_runtime.machine import DATABASE, home
 
@@ -206,7 +251,7 @@ def _deployed(stack: str) -> "IncidentLog":
 
 def _table(stack: str) -> str:
     """Return the name of a deployed stack's table."""
-    return _outputs(stack, TABLE)[0]
+    return outputs(stack, TABLE)[0]
 
 
 @contextmanager

@@ -8,13 +8,14 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.self_alarms import lambda_metric
+from infra.self_alarms import lambda_metric, oldest
 
 NAMESPACE = "AutoRecovery"
 WIDTH = 12
 PERIOD = cdk.Duration.minutes(5)
 
 _COUNTS = "SEARCH('{{AutoRecovery,service}} MetricName=({names})', 'Sum', 300)"
+_NOTICES = "SEARCH('{AutoRecovery,service} service=notice_sender', 'Sum', 300)"
 _FLEET_CPU = (
     'SELECT AVG(CPUUtilization) FROM SCHEMA("AWS/EC2", InstanceId)'
     " GROUP BY InstanceId ORDER BY AVG() DESC LIMIT 10"
@@ -32,6 +33,7 @@ class Dashboard(Construct):
         functions: Mapping[str, lambda_.Function],
         responder: lambda_.Function,
         dead_letters: sqs.Queue,
+        channels: Mapping[str, sqs.Queue],
         alarms: list[cloudwatch.Alarm],
     ) -> None:
         super().__init__(scope, id)
@@ -58,6 +60,12 @@ class Dashboard(Construct):
                 ),
             ),
         )
+        if channels:
+            waiting = (oldest(queue).with_(label=name) for name, queue in channels.items())
+            self._row(
+                _graph("Notices waiting (s)", *waiting),
+                _graph("Notices", _expression(_NOTICES, "")),
+            )
         if alarms:
             self._row(
                 cloudwatch.AlarmStatusWidget(title="Rules", alarms=alarms[:100], width=2 * WIDTH)

@@ -51,6 +51,16 @@ class IncidentTable(Construct):
         )  # fmt: skip
         self._allow(function, ["dynamodb:Query"], [f"{self.table.table_arn}/index/{RECENT}"])
 
+    def grant_tell(self, function: lambda_.IFunction) -> None:
+        """Let the function read a notice, and write down what became of it."""
+        actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        self._allow(function, actions, [self.table.table_arn])
+
+    def grant_look_back(self, function: lambda_.IFunction) -> None:
+        """Let the function look at what happened."""
+        index = f"{self.table.table_arn}/index/{RECENT}"
+        self._allow(function, ["dynamodb:Query"], [self.table.table_arn, index])
+
     @staticmethod
     def _allow(function: lambda_.IFunction, actions: list[str], resources: list[str]) -> None:
         function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=resources))

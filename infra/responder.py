@@ -10,6 +10,7 @@ from infra.functions import Functions
 from infra.incident_table import IncidentTable
 from infra.instance_actions import grant_actions
 from infra.log_sources import LogSources
+from infra.notice_channels import NoticeChannels
 from infra.recovery_documents import RecoveryDocuments
 from infra.topics import NoticeTopic
 
@@ -30,6 +31,7 @@ class Responder(Construct):
         log_sources: LogSources,
         table: IncidentTable,
         notices: NoticeTopic,
+        channels: NoticeChannels,
     ) -> None:
         super().__init__(scope, id)
         self.function = functions.add_durable(
@@ -37,10 +39,12 @@ class Responder(Construct):
             "Lives one incident: tells people, recovers, verifies, hands over.",
             RECOVERY_DOCUMENTS=documents.as_environment,
             ALIAS=ALIAS,
+            **channels.environment,
         )
         self._allow_reading()
         table.grant_use(self.function)
         notices.grant_publish(self.function)
+        channels.grant_put(self.function)
         log_sources.grant_read(self.function)
         tag = deployment.configuration.targets
         documents.grant_run(self.function, tag_key=tag.tag_key, tag_value=tag.tag_value)

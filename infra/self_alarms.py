@@ -15,6 +15,9 @@ from infra.topics import ABOUT_OURSELVES
 
 PERIOD = cdk.Duration.minutes(5)
 
+TOO_LONG = cdk.Duration.minutes(30)
+"""For a notice to wait in its channel's queue."""
+
 
 class SelfAlarms(Construct):
     """One alarm per way in which we could fail without telling anybody."""
@@ -27,6 +30,7 @@ class SelfAlarms(Construct):
         functions: Mapping[str, lambda_.Function],
         responder: lambda_.Function,
         dead_letters: sqs.Queue,
+        channels: Mapping[str, sqs.Queue],
         topic: sns.ITopic,
     ) -> None:
         super().__init__(scope, id)
@@ -46,13 +50,24 @@ class SelfAlarms(Construct):
             ),
         )
 
-    def _add(self, id: str, description: str, metric: cloudwatch.IMetric) -> None:
+        for name, queue in channels.items():
+            self._add(
+                f"Waiting-{name}",
+                f"notices for {name} have been waiting for {TOO_LONG.to_human_string()}:"
+                f" `autorecovery notify list --stack {Stack.of(self).stack_name}` says why.",
+                oldest(queue),
+                threshold=TOO_LONG.to_seconds(),
+            )
+
+    def _add(
+        self, id: str, description: str, metric: cloudwatch.IMetric, threshold: float = 1
+    ) -> None:
         alarm = cloudwatch.Alarm(
             self, id,
             alarm_description=f"{ABOUT_OURSELVES}{description}",
             metric=metric,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            threshold=1,
+            threshold=threshold,
             evaluation_periods=1,
             # These metrics exist only where something went wrong.
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
@@ -71,6 +86,11 @@ _ENDS = {
 def lambda_metric(function: lambda_.Function, name: str) -> cloudwatch.Metric:
     """Return the sum of what Lambda counts under this name for the function."""
     return function.metric(name, statistic="Sum", period=PERIOD)
+
+
+def oldest(queue: sqs.Queue) -> cloudwatch.Metric:
+    """Return how long the oldest message of a queue has been waiting."""
+    return queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=PERIOD)
 
 
 def _failures(function: lambda_.Function) -> Iterator[tuple[cloudwatch.Metric, str]]:

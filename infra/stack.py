@@ -13,6 +13,7 @@ from infra.event_rules import EventRules
 from infra.functions import Functions
 from infra.incident_table import IncidentTable
 from infra.log_sources import LogSources
+from infra.notice_channels import NoticeChannels, NoticeSender
 from infra.recovery_documents import RecoveryDocuments
 from infra.responder import Responder
 from infra.rule_alarms import RuleAlarms
@@ -33,6 +34,12 @@ class AutoRecoveryStack(Stack):
             self, "Notices",
             emails=configuration.notify.email,
             existing_arn=configuration.notify.topic_arn,
+            dead_letters=dead_letters.queue,
+        )  # fmt: skip
+        channels = NoticeChannels(
+            self, "Channels",
+            configuration=configuration,
+            topic=notices.topic,
             dead_letters=dead_letters.queue,
         )  # fmt: skip
         raw_alarms = AlarmTopic(
@@ -62,6 +69,7 @@ class AutoRecoveryStack(Stack):
             log_sources=log_sources,
             table=table,
             notices=notices,
+            channels=channels,
         )  # fmt: skip
         triage = MetricProcessor(
             self, "Triage",
@@ -88,11 +96,23 @@ class AutoRecoveryStack(Stack):
             dead_letters=dead_letters.queue,
         )  # fmt: skip
         ours = {f.node.id: f for f in (triage.function, responder.function, listener.function)}
+        sender = None
+        if channels.queues:
+            sender = NoticeSender(
+                self, "Sender",
+                functions=functions,
+                channels=channels,
+                configured=configuration.notify.channels,
+                table=table,
+                dead_letters=dead_letters.queue,
+            )  # fmt: skip
+            ours[sender.function.node.id] = sender.function
         SelfAlarms(
             self, "SelfAlarms",
             functions=ours,
             responder=responder.function,
             dead_letters=dead_letters.queue,
+            channels=channels.queues,
             topic=raw_alarms.topic,
         )  # fmt: skip
         if configuration.canary:
@@ -109,6 +129,7 @@ class AutoRecoveryStack(Stack):
             functions=ours,
             responder=responder.function,
             dead_letters=dead_letters.queue,
+            channels=channels.queues,
             alarms=alarms.alarms,
         )  # fmt: skip
         self._tell(
@@ -119,6 +140,8 @@ class AutoRecoveryStack(Stack):
             MetricProcessorArn=triage.function.function_arn,
             IncidentResponderArn=responder.alias.function_arn,
             CommandListenerArn=listener.function.function_arn,
+            NoticeChannels=channels.as_json,
+            NoticeSenderArn=sender.function.function_arn if sender else "none",
         )
 
     def _tell(self, **places: str) -> None:

@@ -5,7 +5,7 @@ import logging
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -15,10 +15,14 @@ from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.adapters.sqlite.mailbox import Mailbox
+from autorecovery.adapters.sqlite.notice_log import SqliteNoticeLog
 from autorecovery.config import Configuration
+from autorecovery.delivery.board import RecordedBoard
+from autorecovery.delivery.deliver import Courier
+from autorecovery.errors import ConfigurationError
 from autorecovery.models.notice import Notice
 from autorecovery.models.signal import Target, TargetKind
-from autorecovery.ports import Presence
+from autorecovery.ports import Channel, Presence
 from autorecovery.response.run import run
 from autorecovery.response.stage import Response
 from autorecovery.scripts import Script
@@ -26,12 +30,19 @@ from autorecovery.triage.outcome import Outcome
 from autorecovery.triage.run import Triage
 from local_runtime.attendant import Attendant
 from local_runtime.bash_commands import BashCommandRunner
+from local_runtime.digest_clock import DigestClock
 from local_runtime.local_responses import LocalResponses
 from local_runtime.log_store import LogStore
+from local_runtime.outbox import Outbox
 
 DATABASE = "autorecovery.sqlite3"
 TRIAGE_LOG = "triage.log"
 LOG_BYTES = 5_000_000
+
+PATIENCE = timedelta(minutes=1)
+"""After so long a delivery that began and did not end was that of a program that died."""
+
+ChannelOf = Callable[[str], Channel]
 
 
 class OutcomeFile:
@@ -101,6 +112,8 @@ class Machine:
     triage: Triage
     response: Response
     attendant: Attendant
+    outbox: Outbox
+    digests: DigestClock
 
     def take_up_open_incidents(self) -> int:
         """Respond again to every incident that an earlier run of this program left open.
@@ -117,8 +130,10 @@ class Machine:
     def close(self) -> None:
         """Stop everything; what was begun is in the database."""
         self.attendant.close()
+        self.digests.close()
         self.commands.stop()
         self.responses.close()
+        self.outbox.close()
         self.outcomes.close()
         self.database.close()
 
@@ -151,12 +166,17 @@ def assemble(
     folder: Path,
     show: Callable[[Notice], None],
     variables: Mapping[str, str],
+    channel: ChannelOf | None = None,
 ) -> Machine:
-    """Return the one-machine mode over the state in this folder."""
+    """Return the one-machine mode over the state in this folder.
+
+    `channel` returns a channel by its name; without it they are those of the configuration.
+    """
     name = host_name()
     database, outcomes = Database(folder / DATABASE), OutcomeFile(folder / TRIAGE_LOG)
     incidents = SqliteIncidentLog(database)
     attempts = SqliteAttemptLog(database)
+    notices = SqliteNoticeLog(database)
     log_store = LogStore(database, utc_now)
     responses: LocalResponses
 
@@ -175,8 +195,8 @@ def assemble(
         metrics=log_store,
         controls=SqliteControls(database),
         budget=SqliteControls(database),
-        noticeboard=Board(show),
         responses=mailbox,
+        noticeboard=RecordedBoard(Board(show), "console", notices, utc_now),
         clock=utc_now,
     )
     responses = LocalResponses(lambda execution, flow: run(execution, flow, response))
@@ -201,4 +221,36 @@ def assemble(
         triage,
         response,
         Attendant(mailbox, responses),
+        Outbox(notices, courier(configuration, database, channel or channels_of(configuration))),
+        DigestClock(configuration.notify.channels, send_digest, utc_now),
     )
+
+
+def courier(configuration: Configuration, database: Database, channel: ChannelOf) -> Courier:
+    """Return what delivers notices on this machine."""
+    return Courier(
+        channels=configuration.notify.channels,
+        channel=channel,
+        log=SqliteNoticeLog(database),
+        hand_on=lambda notice_id, via: None,  # it is recorded, and so it is due
+        dead_letters=SqliteDeadLetters(database),
+        clock=utc_now,
+        patience=PATIENCE,
+    )
+
+
+# MERGE: these two become one line each over `autorecovery.channels` and the digest's own module.
+
+
+def channels_of(configuration: Configuration) -> ChannelOf:
+    """Return what finds a configured channel by its name."""
+
+    def find(name: str) -> Channel:
+        raise ConfigurationError(f"{name}: no channel is connected yet")
+
+    return find
+
+
+def send_digest(channel: str, period: str) -> None:
+    """Gather and send the digest of this period through this channel."""
+    raise ConfigurationError(f"{channel}: no {period} digest is connected yet")

@@ -7,6 +7,7 @@ from typing import Any
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.errors import NoticeError
+from autorecovery.models.delivery import Thread
 from autorecovery.models.incident import Attempt, CommandState, CommandStatus
 from autorecovery.models.notice import Notice
 from autorecovery.models.signal import LogOrigin, MetricOrigin, Target
@@ -161,3 +162,24 @@ class ListedDeadLetters:
         if self.errors:
             raise self.errors.pop(0)
         self.kept.append((event, why))
+
+
+class ListedChannel:
+    """Channel that keeps what it was sent; it fails with the errors laid out for it first."""
+
+    def __init__(self, name: str, *errors: Exception, threads: bool = True) -> None:
+        self.name, self.errors, self.threads = name, list(errors), threads
+        self.sent: list[Notice] = []
+        self.shown: list[Thread | None] = []
+
+    def send(self, notice: Notice, thread: Thread | None) -> Thread | None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.sent.append(notice)
+        self.shown.append(thread)
+        if not self.threads:
+            return None
+        if thread is not None and thread.shown_at > notice.at:
+            return thread
+        reference = thread.reference if thread else f"message {len(self.sent)}"
+        return Thread(self.name, notice.thread, reference, notice.at)

@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from autorecovery.models.delivery import Outcome
 from autorecovery.models.incident import Entry
 from autorecovery.models.signal import Rejection
 
@@ -50,4 +51,18 @@ def report_entry(incident_id: str, entry: Entry, log: Logger) -> None:
     metrics = EphemeralMetrics(namespace=NAMESPACE, service="incident_responder")
     name = "notices undelivered" if undelivered else str(entry.kind)
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+    metrics.flush_metrics()
+
+
+def report_delivery(
+    channel: str, outcome: Outcome | None, told: dict[str, Any], log: Logger
+) -> None:
+    """Log what came of one notice in one channel, and count it where something was tried."""
+    message = f"notice {outcome or 'not tried'}"
+    lost = outcome is Outcome.GIVEN_UP
+    (log.error if lost else log.info)(message, extra={"channel": channel, **told})
+    if outcome is None:
+        return
+    metrics = EphemeralMetrics(namespace=NAMESPACE, service="notice_sender")
+    metrics.add_metric(name=f"notices {outcome}", unit=MetricUnit.Count, value=1)
     metrics.flush_metrics()

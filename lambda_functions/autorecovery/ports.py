@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
         Promotion,
         WindowKind,
     )
-    from autorecovery.models.delivery import Delivery, Record, Thread
+    from autorecovery.models.delivery import Delivery, Record, Thread, Turn
     from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
     from autorecovery.models.group import Group, GroupKind
     from autorecovery.models.history import Case
@@ -318,8 +318,8 @@ class NoticeLog(Protocol):
     def begin(self, notice_id: str, via: str, at: datetime, patience: timedelta) -> Delivery | None:
         """Return the delivery that the caller may make now; None where it must not.
 
-        Nobody delivers what is over, nor what another began less than `patience` ago. The answer
-        counts the tries, this one included.
+        Nobody delivers what is over, nor what is to wait until later, nor what another began less
+        than `patience` ago. The answer counts the tries, this one included.
         """
 
     def end(self, notice_id: str, delivery: Delivery) -> None:
@@ -329,7 +329,18 @@ class NoticeLog(Protocol):
         """Return the message that stands for this conversation in this channel, if one does."""
 
     def keep_thread(self, thread: Thread) -> None:
-        """Remember it, in place of an earlier one."""
+        """Remember it, in place of an earlier one; whose turn it was has had it."""
+
+    def take_turn(
+        self, via: str, conversation: str, at: datetime, patience: timedelta
+    ) -> Turn | None:
+        """Return the right to speak in a conversation; None while another has it.
+
+        It lasts until it is given back, or a thread is kept, or for so long.
+        """
+
+    def give_back_turn(self, turn: Turn) -> None:
+        """Let others speak; harmless where the turn is over already."""
 
 
 class Channel(Protocol):

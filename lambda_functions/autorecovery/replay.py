@@ -35,6 +35,8 @@ class Addressees:
     start_response: Callable[[str], str]
     """Starts the response of an incident and says how it stands; empty where that is unknown."""
     incidents: IncidentLog
+    tell: Callable[[str, Sequence[str]], str]
+    """Has the notice of this id told by these channels once more, and says what comes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,16 @@ def _to_command_end(letter: Letter, to: Addressees) -> Replayed:
     return Replayed(letter, True, "whoever waits for this command was woken")
 
 
+def _to_channel(letter: Letter, to: Addressees) -> Replayed:
+    event: Any = letter.event
+    return Replayed(letter, True, to.tell(event["notice_id"], event["channels"]))
+
+
 _DELIVER = {
     Destination.TRIAGE: _to_triage,
     Destination.RESPONSE: _to_response,
     Destination.COMMAND_END: _to_command_end,
+    Destination.CHANNEL: _to_channel,
 }
 
 

@@ -59,6 +59,24 @@ class Settings(BaseModel):
             raise ConfigurationError(f"environment: {wrong}") from error
 
 
+class NoticeSettings(Settings):
+    """What whoever sends notices is told."""
+
+    notice_queues: dict[str, str] = {}
+    """The URL of each channel's queue, by the channel's name."""
+
+    @field_validator("notice_queues", mode="before")
+    @classmethod
+    def _read_queues(cls, value: Any) -> Any:
+        return json.loads(value) if isinstance(value, str) else value
+
+
+class SenderSettings(NoticeSettings):
+    """What `notice_sender` is told."""
+
+    dead_letter_queue_url: str = Field(min_length=1)
+
+
 class TriageSettings(Settings):
     """What `metric_processor` is told."""
 
@@ -67,7 +85,7 @@ class TriageSettings(Settings):
     dead_letter_queue_url: str = Field(min_length=1)
 
 
-class ResponseSettings(Settings):
+class ResponseSettings(NoticeSettings):
     """What `incident_responder` is told."""
 
     recovery_documents: dict[str, DocumentVersion]

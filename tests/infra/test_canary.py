@@ -20,7 +20,9 @@ SCHEDULED = {"id": "1f2e", "time": START.isoformat(), "account": "111122223333",
 
 def schedule(synthesized: Synthesized) -> dict[str, Any]:
     (found,) = (
-        rule for rule in synthesized.properties("AWS::Events::Rule") if "ScheduleExpression" in rule
+        rule
+        for rule in synthesized.properties("AWS::Events::Rule")
+        if "rate(" in rule.get("ScheduleExpression", "")
     )
     return found
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from autorecovery.settings import ResponseSettings, Settings, TriageSettings
+from autorecovery.settings import ResponseSettings, SenderSettings, Settings, TriageSettings
 from tests.infra.template import Synthesized
 
 SETTINGS: dict[str, type[Settings]] = {
     "MetricProcessor": TriageSettings,
     "IncidentResponder": ResponseSettings,
     "CommandListener": Settings,
+    "NoticeSender": SenderSettings,
 }
 
 

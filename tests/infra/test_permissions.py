@@ -11,7 +11,7 @@ from infra.instance_actions import CHANGES, LOOKS
 from tests.infra.conftest import Synthesize
 from tests.infra.template import Synthesized, configured
 
-FUNCTIONS = ("MetricProcessor", "IncidentResponder", "CommandListener")
+FUNCTIONS = ("MetricProcessor", "IncidentResponder", "CommandListener", "NoticeSender")
 
 READ_ONLY_WITHOUT_A_RESOURCE = {
     "ec2:DescribeInstances", "cloudwatch:GetMetricData", "ssm:GetCommandInvocation",

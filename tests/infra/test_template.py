@@ -14,7 +14,6 @@ from tests.infra.template import SNAPSHOT, Synthesized, scrub, strings
 
 STATEFUL = {
     "AWS::DynamoDB::Table": "IncidentsTable7D5FD327",
-    "AWS::SQS::Queue": "DeadLettersQueue631681B1",
     "AWS::KMS::Key": "RawAlarmsKeyA0BCA51F",
 }
 
@@ -28,6 +27,13 @@ def test_the_template_is_the_snapshot(synthesized: Synthesized) -> None:
 def test_what_holds_state_keeps_its_identity(kind: str, id: str, synthesized: Synthesized) -> None:
     # Another logical id is another resource: the old one would be deleted, or left behind.
     assert list(synthesized.of_type(kind)) == [id]
+
+
+def test_what_waits_in_a_queue_keeps_its_identity(synthesized: Synthesized) -> None:
+    assert sorted(synthesized.of_type("AWS::SQS::Queue")) == [
+        "ChannelsmailF0F4236B", "Channelsopsslack2E25F046", "ChannelspagerAB90EABE",
+        "DeadLettersQueue631681B1",
+    ]  # fmt: skip
 
 
 def test_incidents_outlive_the_stack_and_can_be_restored(synthesized: Synthesized) -> None:
@@ -49,7 +55,7 @@ def test_nothing_has_a_physical_name(synthesized: Synthesized) -> None:
         "DashboardName",
     }  # fmt: skip
     about = ("AWS::Lambda::Permission", "AWS::Lambda::Version", "AWS::Lambda::Alias",
-             "AWS::Lambda::EventInvokeConfig")  # fmt: skip
+             "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::EventSourceMapping")  # fmt: skip
     for resource in synthesized.template["Resources"].values():
         if resource["Type"] not in about:
             assert not named & set(resource.get("Properties", {}))

@@ -175,3 +175,54 @@ def test_no_message_is_too_strange_to_be_read(body: dict[str, Any]) -> None:
     letter = read_message(message(body))
     assert letter.at.tzinfo is not None
     assert 0 < len(letter.why) <= letter_shapes.LONGEST_REASON
+
+
+# Notices
+
+
+NOTICE_BODY = {"schema_version": 1, "id": "inc-1-opened-1", "headline": "sick", "lines": []}
+
+
+def test_a_notice_that_a_channel_gave_up_names_both() -> None:
+    given_up = {"notice_id": "n", "channels": ["slack"]}
+    letter = read_message(message(stranger(given_up)))
+    assert (letter.destination, letter.obstacle) == (Destination.CHANNEL, "")
+    assert (letter.source, letter.event) == ("channel slack", given_up)
+
+
+def test_a_notice_that_nobody_got_to_deliver_is_for_the_channels_its_sender_named() -> None:
+    letter = read_message(message(NOTICE_BODY, channels='["slack", "mail"]'))
+    assert letter.destination is Destination.CHANNEL
+    assert letter.event == {"notice_id": "inc-1-opened-1", "channels": ["slack", "mail"]}
+    assert letter.why == "it was received too often, and nobody could deliver it"
+
+
+def test_a_notice_that_the_topic_could_not_put_into_a_queue_says_why() -> None:
+    letter = read_message(message(NOTICE_BODY, channels='["slack"]', **REFUSED))
+    assert letter.destination is Destination.CHANNEL
+    assert letter.why == "403: the address bounced"
+
+
+@pytest.mark.parametrize("named", ["", "[", '"slack"', "[]", "[1]", "{}"])
+def test_where_no_channel_is_named_it_is_no_notice_for_one(named: str) -> None:
+    letter = read_message(message(NOTICE_BODY, channels=named))
+    assert letter.destination is not Destination.CHANNEL
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"notice_id": 1, "channels": ["slack"]},
+        {"notice_id": "n", "channels": "slack"},
+        {"notice_id": "n", "channels": [1]},
+        {"notice_id": "n", "channels": ["slack"], "more": 1},
+    ],
+)
+def test_what_only_looks_like_a_notice_is_for_triage(event: object) -> None:
+    assert read_message(message(stranger(event))).destination is Destination.TRIAGE
+
+
+def test_a_digest_that_failed_is_read_and_not_made_again() -> None:
+    letter = read_message(message(failed_invocation({"digest": "daily", "channel": "mail"})))
+    assert letter.destination is Destination.NOBODY
+    assert "digest" in letter.obstacle

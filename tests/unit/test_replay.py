@@ -17,12 +17,15 @@ from autorecovery.adapters.sqlite.controls import SqliteControls
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
+from autorecovery.adapters.sqlite.notice_log import SqliteNoticeLog
 from autorecovery.config import loads
+from autorecovery.delivery.again import tell_again
 from autorecovery.errors import StoreError
+from autorecovery.models.delivery import Delivery, Outcome
 from autorecovery.models.incident import EntryKind
 from autorecovery.models.letter import Destination, Letter
-from autorecovery.models.notice import NoticeKind
-from autorecovery.models.reason import Reason
+from autorecovery.models.notice import Notice, NoticeKind
+from autorecovery.models.reason import Level, Reason
 from autorecovery.replay import Addressees, replay, timed
 from autorecovery.response.run import respond
 from autorecovery.response.stage import Response
@@ -93,6 +96,8 @@ class ReplayedWorld:
             responses=RecordingStarter(),
             clock=self.clock,
         )
+        self.notices = SqliteNoticeLog(database)
+        self.handed_on: list[tuple[str, str]] = []
         self.triage = Triage(
             configuration=configuration,
             incidents=self.incidents,
@@ -128,7 +133,12 @@ class ReplayedWorld:
             command_ends=lambda event: None,
             start_response=start_response,
             incidents=self.incidents,
+            tell=self.tell,
         )
+
+    def tell(self, notice_id: str, channels: Sequence[str]) -> str:
+        hand_on = self.handed_on.append
+        return tell_again(notice_id, channels, self.notices, lambda *to: hand_on(to), self.clock)
 
 
 def letter(event: object, destination: Destination = Destination.TRIAGE) -> Letter:
@@ -342,3 +352,40 @@ def test_the_end_of_a_command_is_given_to_who_listens(fresh: ReplayedWorld) -> N
     to = replace(fresh.addressees(), command_ends=heard.append)
     assert replay(ended, ListedBox(ended), to).done
     assert heard == [event]
+
+
+# A notice that a channel gave up
+
+NOTICE = Notice("n", "inc-1", NoticeKind.OPENED, Level.ERROR, "sick", ("It is.",), KEPT_AT)
+NOT_TAKEN = letter({"notice_id": "n", "channels": ["slack", "telegram"]}, Destination.CHANNEL)
+
+
+def test_a_notice_is_given_again_to_the_channels_that_did_not_take_it(
+    fresh: ReplayedWorld,
+) -> None:
+    fresh.notices.record(NOTICE)
+    fresh.notices.end("n", Delivery("slack", Outcome.GIVEN_UP, KEPT_AT, 12, "revoked"))
+    fresh.notices.end("n", Delivery("telegram", Outcome.DELIVERED, KEPT_AT))
+    box = ListedBox(NOT_TAKEN)
+    replayed = replay(NOT_TAKEN, box, fresh.addressees())
+    assert replayed.done
+    assert "given to slack once more" in replayed.text
+    assert (fresh.handed_on, box.letters) == ([("n", "slack")], [])
+    assert fresh.notices.begin("n", "slack", fresh.clock(), HOUR) is not None
+    assert fresh.notices.begin("n", "telegram", fresh.clock(), HOUR) is None
+
+
+def test_what_every_channel_took_meanwhile_is_not_told_again(fresh: ReplayedWorld) -> None:
+    fresh.notices.record(NOTICE)
+    for via in ("slack", "telegram"):
+        fresh.notices.end("n", Delivery(via, Outcome.DELIVERED, KEPT_AT))
+    replayed = replay(NOT_TAKEN, ListedBox(NOT_TAKEN), fresh.addressees())
+    assert (replayed.done, replayed.text) == (True, "slack, telegram took it meanwhile")
+    assert fresh.handed_on == []
+
+
+def test_a_notice_that_nobody_knows_any_more_stays(fresh: ReplayedWorld) -> None:
+    box = ListedBox(NOT_TAKEN)
+    replayed = replay(NOT_TAKEN, box, fresh.addressees())
+    assert (replayed.done, box.letters) == (False, [NOT_TAKEN])
+    assert replayed.text == "it stays: no notice n is recorded"

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from autorecovery.adapters.sqlite.database import Database
+from autorecovery.adapters.sqlite.notice_log import SqliteNoticeLog
 from autorecovery.delivery.digest import MOST, Memory, gather_digest
 from autorecovery.delivery.mail_channel import MailChannel
 from autorecovery.delivery.report import ANALYSIS as ANALYSIS_KEY
@@ -13,10 +15,10 @@ from autorecovery.delivery.report import Archive, gather_report
 from autorecovery.errors import ReadError
 from autorecovery.models.analysis import Analysis
 from autorecovery.models.canary import CANARY
-from autorecovery.models.delivery import Delivery, Outcome, Record, Thread
+from autorecovery.models.delivery import Delivery, Outcome, Record
 from autorecovery.models.digest import Digest, Trend
 from autorecovery.models.incident import Entry, EntryKind, Incident
-from autorecovery.models.notice import Notice, NoticeKind
+from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import Level, Reason
 from autorecovery.models.report import LimitLine, Measured, Moment, Report
 from autorecovery.models.wire import encode
@@ -31,48 +33,22 @@ from tests.response_world import RELIEVE, RESTART, START, World, incident, rule
 PLAIN = Wording(subject_prefix="[shop]")
 
 
-@dataclass
-class ListedRecords:
-    """NoticeLog that only answers questions, newest first."""
-
-    records: list[Record] = field(default_factory=list)
-
-    def record(self, notice: Notice, suppressed: str = "") -> None:
-        self.records.append(Record(notice, suppressed=suppressed))
-
-    def get(self, notice_id: str) -> Record | None:
-        return next((r for r in self.records if r.notice.id == notice_id), None)
-
-    def query(
-        self,
-        *,
-        producer: str | None = None,
-        level: Level | None = None,
-        since: datetime | None = None,
-        limit: int = 100,
-    ) -> Sequence[Record]:
-        found = [r for r in self.records if since is None or r.notice.at >= since]
-        return sorted(found, key=lambda r: r.notice.at, reverse=True)[:limit]
-
-    def begin(self, notice_id: str, via: str, at: datetime, patience: timedelta) -> Delivery | None:
-        return None
-
-    def end(self, notice_id: str, delivery: Delivery) -> None:
-        """Remember nothing."""
-
-    def thread(self, via: str, conversation: str) -> Thread | None:
-        return None
-
-    def keep_thread(self, thread: Thread) -> None:
-        """Remember nothing."""
+def remembered(records: Sequence[Record]) -> SqliteNoticeLog:
+    """Return a log that holds these records."""
+    log = SqliteNoticeLog(Database(None))
+    for record in records:
+        log.record(record.notice, record.suppressed)
+        for delivery in record.deliveries:
+            log.end(record.notice.id, delivery)
+    return log
 
 
-def archive(world: World, records: ListedRecords | None = None) -> Archive:
+def archive(world: World, records: Sequence[Record] = ()) -> Archive:
     def measure(about: Incident, since: datetime) -> Sequence[Datapoint]:
         reading = read_health(about, since, world.configuration, world.reader)
         return [Datapoint(sample.at, sample.value) for sample in reading.samples]
 
-    notices = records or ListedRecords([Record(notice) for notice in world.board.posted])
+    notices = remembered(records or [Record(notice) for notice in world.board.posted])
     return Archive(world.incidents, world.attempts, notices, measure, world.clock)
 
 
@@ -163,7 +139,7 @@ def test_a_report_of_what_is_still_open_says_for_how_long() -> None:
 
 
 def memory(world: World, *records: Record) -> Memory:
-    return Memory(world.incidents, world.attempts, ListedRecords(list(records)))
+    return Memory(world.incidents, world.attempts, remembered(records))
 
 
 def day_of(world: World, *records: Record, trends: Sequence[Trend] = ()) -> Digest:

@@ -9,14 +9,14 @@ from autorecovery.adapters.aws.commands import SsmCommandRunner
 from autorecovery.adapters.aws.controls import DynamoDbControls
 from autorecovery.adapters.aws.incident_log import DynamoDbIncidentLog
 from autorecovery.adapters.aws.metrics import CloudWatchReader
-from autorecovery.adapters.aws.notices import CanaryAside, SnsNoticeboard
+from autorecovery.adapters.aws.notices import CanaryAside
 from autorecovery.adapters.aws.responses import DurableResponses
 from autorecovery.adapters.aws.rungs import ScriptsAndActions
 from autorecovery.adapters.aws.targets import Ec2Directory
+from autorecovery.bootstrap.notices import recorded_topic, topic
 from autorecovery.bootstrap.shared import configuration, scripts, utc_now
 from autorecovery.errors import ConfigurationError
 from autorecovery.models.incident import Entry
-from autorecovery.notices.text import Wording, sns_message, subject_line
 from autorecovery.observability import logger, report_entry
 from autorecovery.ports import Noticeboard
 from autorecovery.response.stage import Response
@@ -68,8 +68,8 @@ def response() -> Response:
         controls=DynamoDbControls(dynamodb, settings.table_name),
         budget=DynamoDbControls(dynamodb, settings.table_name),
         metrics=CloudWatchReader(clients.cloudwatch(), clients.logs(), utc_now),
-        noticeboard=_noticeboard(settings.sns_topic_arn),
         responses=DurableResponses(clients.lambda_(), settings.responder),
+        noticeboard=_noticeboard(settings),
         clock=utc_now,
     )
 
@@ -85,17 +85,7 @@ def _actuator() -> Ec2Actuator:
     )
 
 
-def _noticeboard(people: str) -> Noticeboard:
+def _noticeboard(settings: ResponseSettings) -> Noticeboard:
     canary = configuration().canary
-    aside = _topic(canary.topic) if canary and canary.topic else None
-    return CanaryAside(_topic(people), aside)
-
-
-def _topic(arn: str) -> SnsNoticeboard:
-    words = Wording.of(configuration())
-    return SnsNoticeboard(
-        clients.sns(),
-        arn,
-        lambda notice: subject_line(notice, words),
-        lambda notice: sns_message(notice, words),
-    )
+    aside = topic(canary.topic) if canary and canary.topic else None
+    return CanaryAside(recorded_topic(settings), aside)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from autorecovery.models.limits import MaintenanceWindow
 from autorecovery.models.reason import Level
@@ -97,6 +97,12 @@ class ChannelSettings(Schema):
         return self
 
 
+ChannelName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
+
+TAKEN = ("sns", "console")
+"""What the topic and this machine's screen are called in the record of notices."""
+
+
 class Grouping(Schema):
     """How many incidents alike become one message, as in Alertmanager; the first leaves at once."""
 
@@ -139,7 +145,7 @@ class Notify(Schema):
         min_length=1,
         description="Waits between reminders of an open incident; the last one repeats.",
     )
-    channels: dict[str, ChannelSettings] = Field(
+    channels: dict[ChannelName, ChannelSettings] = Field(
         default_factory=dict, description="By a name of your choice; the order is that of fallback."
     )
     group: Grouping = Field(default_factory=Grouping)
@@ -151,3 +157,11 @@ class Notify(Schema):
     silences: tuple[MaintenanceWindow, ...] = Field(
         (), description="Times in which nobody is told; shaped as maintenance windows."
     )
+
+    @field_validator("channels")
+    @classmethod
+    def _names_are_free(cls, channels: dict[str, ChannelSettings]) -> dict[str, ChannelSettings]:
+        for name in TAKEN:
+            if name in channels:
+                raise ValueError(f"a channel cannot be called {name!r}; give it another name")
+        return channels

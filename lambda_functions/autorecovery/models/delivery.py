@@ -1,10 +1,19 @@
 """The record of a notice: what was told, through which channels, and what became of it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from autorecovery.models.notice import Notice
+from autorecovery.models.notice import Fact, Link, Notice
+
+LONGEST_MESSAGE = 40_000
+"""Characters kept of a message: a store takes 400 KB, and one may become six bytes of JSON."""
+
+LONGEST_BESIDES = 8_000
+"""Characters kept of the evidence; of steps, facts and links half of that each."""
+
+CUT = "(what followed was too long to be kept)"
 
 
 class Outcome(StrEnum):
@@ -30,6 +39,8 @@ class Delivery:
     tries: int = 1
     detail: str = ""
     """Why it was refused, or what stands in for it."""
+    again_at: datetime | None = None
+    """Where it waits: not before then."""
 
     @property
     def is_over(self) -> bool:
@@ -50,6 +61,35 @@ class Record:
     suppressed: str = ""
     """Why nobody was told, where that was decided: a silence, one of many."""
 
+    def delivery(self, via: str) -> Delivery | None:
+        """Return how it stands in this channel, if anybody tried."""
+        return next((each for each in self.deliveries if each.via == via), None)
+
+    @property
+    def delivered_via(self) -> tuple[str, ...]:
+        """Return the channels that took it."""
+        return tuple(each.via for each in self.deliveries if each.outcome is Outcome.DELIVERED)
+
+    @property
+    def outcome(self) -> str:
+        """Return in a word or two how it stands: what still goes on before what is over."""
+        if self.suppressed:
+            return "suppressed"
+        outcomes = {each.outcome for each in self.deliveries}
+        order = (Outcome.SENDING, Outcome.WAITING, Outcome.GIVEN_UP, Outcome.DELIVERED)
+        return next((str(each) for each in order if each in outcomes), "recorded")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The right to speak in a conversation of one channel, which one has at a time."""
+
+    via: str
+    conversation: str
+    token: str
+    thread: "Thread | None"
+    """The message that stands for the conversation, if there is one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Thread:
@@ -58,7 +98,41 @@ class Thread:
     via: str
     conversation: str
     reference: str
-    """How the channel finds the message again: its own words, such as `C024BE91L/1503435956.0`."""
+    """How the channel finds the message again: its own words, such as `C024BE91L/1503435956.0`.
+
+    Empty where it cannot: then it is only known that the conversation was told of there.
+    """
     shown_at: datetime
     """Of the newest notice whose state the message shows; an older one does not overwrite it."""
     facts: dict[str, str] = field(default_factory=dict)
+
+
+def keepable(notice: Notice) -> Notice:
+    """Return the notice as a store can keep it: bounded, and in text that UTF-8 knows."""
+    little = LONGEST_BESIDES // 2
+    return replace(
+        notice,
+        headline=_clean(notice.headline[:2000]),
+        lines=tuple(_bounded(notice.lines, LONGEST_MESSAGE)),
+        rule_name=_clean(notice.rule_name[:2000]),
+        target=_clean(notice.target[:2000]),
+        evidence=tuple(_bounded(notice.evidence, LONGEST_BESIDES)),
+        state=_clean(notice.state[:200]),
+        facts=tuple(Fact(_clean(f.name[:200]), _clean(f.value[:200])) for f in notice.facts[:20]),
+        next_steps=tuple(_bounded(notice.next_steps, little)),
+        links=tuple(Link(_clean(each.name[:200]), _clean(each.url)) for each in notice.links[:20]),
+        producer=_clean(notice.producer[:200]),
+    )
+
+
+def _bounded(texts: Iterable[str], room: int) -> Iterator[str]:
+    for text in texts:
+        if len(text) > room:
+            yield from (_clean(text[:room]), CUT) if room else (CUT,)
+            return
+        room -= len(text)
+        yield _clean(text)
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")

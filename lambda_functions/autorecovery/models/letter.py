@@ -13,6 +13,8 @@ class Destination(StrEnum):
     """It names an incident whose response failed, or could not be started."""
     COMMAND_END = "command end"
     """It tells that a script on a machine has ended, which wakes a response."""
+    CHANNEL = "channel"
+    """It names a notice that a channel did not take."""
     NOBODY = "nobody"
 
 
@@ -46,3 +48,20 @@ def put_aside_by_triage(id: str, at: datetime, why: str, event: object, *, cut: 
         Destination.NOBODY if cut else Destination.TRIAGE,
         "it was too long to be kept whole; only its beginning is here" if cut else "",
     )
+
+
+def put_aside(id: str, at: datetime, why: str, event: object, *, cut: bool) -> Letter:
+    """Return the letter of what our own code put aside: an event, or a notice given up."""
+    if named := _channels_of(event):
+        source = f"channel {', '.join(named)}"
+        return Letter(id, at, source, why, event, Destination.CHANNEL)
+    return put_aside_by_triage(id, at, why, event, cut=cut)
+
+
+def _channels_of(event: object) -> list[str]:
+    """Return the channels that a letter says did not take a notice; none where it is no such."""
+    if not isinstance(event, dict) or event.keys() != {"notice_id", "channels"}:
+        return []
+    named = event["channels"]
+    is_list = isinstance(named, list) and all(isinstance(name, str) for name in named)
+    return named if is_list and isinstance(event["notice_id"], str) else []

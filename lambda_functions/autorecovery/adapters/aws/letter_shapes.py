@@ -1,8 +1,10 @@
 """Whatever lies in the dead-letter queue, read as a letter.
 
-Five hands put messages there, each in a shape of its own:
+Six hands put messages there, each in a shape of its own:
 
-* triage, what it did not understand (`adapters/aws/dead_letters.py`);
+* triage, what it did not understand, and delivery, what a channel did not take
+  (`adapters/aws/dead_letters.py`);
+* the queue of a channel, or the topic before it, a notice that nobody got to deliver;
 * Lambda, the record of an invocation that failed for good
   (AWS: "Capturing records of Lambda asynchronous invocations");
 * Lambda, the payload of a durable execution that failed, reasons in the attributes
@@ -20,7 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from autorecovery.models.letter import Destination, Letter, put_aside_by_triage
+from autorecovery.models.letter import Destination, Letter, put_aside
 
 ABOUT_OURSELVES = "AutoRecovery itself: "
 """How alarms about us are described (`infra/topics.py`): they are for people, not for triage."""
@@ -43,6 +45,8 @@ CONDITIONS = {
 
 NOTICE = "it is a notice that did not arrive; read it, there is nothing to do again"
 NEWS = "it is an alarm about AutoRecovery that did not arrive; read it and look after it"
+DIGEST = "it is a digest that was not made; the next one comes by the clock"
+UNREAD = "it was received too often, and nobody could deliver it"
 UNKNOWN_SENDER = "an unknown sender"
 NO_REASON = "no reason was given"
 
@@ -78,15 +82,28 @@ def _read(content: Any, message: Message) -> Letter:
             return _failed_invocation(content, context, message)
         if content.get("Type") == "Notification" and "TopicArn" in content:
             return _undelivered_notification(content, message)
+        if isinstance(content.get("id"), str) and (named := _channels_in(message)):
+            event = {"notice_id": content["id"], "channels": named}
+            why = _told_by_attributes(message) or UNREAD
+            return put_aside(message.id, message.sent_at, why, event, cut=False)
     if "RULE_ARN" in message.attributes or "TARGET_ARN" in message.attributes:
         return _undelivered_event(content, message)
     return _payload(content, message)
 
 
+def _channels_in(message: Message) -> list[str]:
+    """Return the channels that a notice was meant for, as its sender named them."""
+    try:
+        named = json.loads(message.attributes.get("channels", ""))
+    except (ValueError, RecursionError):
+        return []
+    return [each for each in named if isinstance(each, str)] if isinstance(named, list) else []
+
+
 def _stranger(content: Mapping[str, Any], message: Message) -> Letter:
     cut = bool(content.get("cut"))
     at = _moment(content["at"]) or message.sent_at
-    return put_aside_by_triage(message.id, at, str(content["why"]), content["event"], cut=cut)
+    return put_aside(message.id, at, str(content["why"]), content["event"], cut=cut)
 
 
 def _failed_invocation(
@@ -176,6 +193,8 @@ def _whose(event: object) -> tuple[Destination, str]:
             return Destination.RESPONSE, ""
         if event.get("detail-type") in COMMAND_ENDS:
             return Destination.COMMAND_END, ""
+        if event.keys() == {"digest", "channel"}:
+            return Destination.NOBODY, DIGEST
     return Destination.TRIAGE, ""
 
 

@@ -1,6 +1,7 @@
-"""Notices put up on an SNS topic: text for e-mail, JSON for programs."""
+"""Notices put up on an SNS topic: text for e-mail, JSON for programs and the channels' queues."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +14,7 @@ from autorecovery.ports import Noticeboard
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import MessageAttributeValueTypeDef
 
 
 class SnsNoticeboard:
@@ -24,12 +26,17 @@ class SnsNoticeboard:
         topic_arn: str,
         subject_of: Callable[[Notice], str],
         message_of: Callable[[Notice], str],
+        channels_of: Callable[[Notice], Sequence[str]] = lambda notice: (),
     ) -> None:
-        """`message_of` gives the JSON document that `MessageStructure=json` takes."""
+        """`message_of` gives the JSON document that `MessageStructure=json` takes.
+
+        `channels_of` names whom it may concern: by that the topic chooses among their queues.
+        """
         self._client = client
         self._topic_arn = topic_arn
         self._subject_of = subject_of
         self._message_of = message_of
+        self._channels_of = channels_of
 
     def post(self, notice: Notice) -> None:
         """See Noticeboard.post."""
@@ -41,10 +48,7 @@ class SnsNoticeboard:
                 Subject=self._subject_of(notice),
                 Message=self._message_of(notice),
                 MessageStructure="json",
-                MessageAttributes={
-                    "level": {"DataType": "String", "StringValue": notice.level},
-                    "kind": {"DataType": "String", "StringValue": notice.kind},
-                },
+                MessageAttributes=self._attributes(notice),
             )
         except ClientError as error:
             raise NoticeError(f"SNS: {code_of(error)}") from error
@@ -53,6 +57,16 @@ class SnsNoticeboard:
 
     def withhold(self, notice: Notice, why: str) -> None:
         """See Noticeboard.withhold. A topic remembers nothing."""
+
+    def _attributes(self, notice: Notice) -> dict[str, "MessageAttributeValueTypeDef"]:
+        attributes: dict[str, MessageAttributeValueTypeDef] = {
+            "level": {"DataType": "String", "StringValue": notice.level},
+            "kind": {"DataType": "String", "StringValue": notice.kind},
+        }
+        if channels := self._channels_of(notice):
+            names = json.dumps(list(channels))
+            attributes["channels"] = {"DataType": "String.Array", "StringValue": names}
+        return attributes
 
 
 class CanaryAside:

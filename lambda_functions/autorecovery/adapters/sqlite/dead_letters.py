@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from autorecovery.adapters.sqlite.database import Database
-from autorecovery.models.letter import Letter, put_aside_by_triage
+from autorecovery.models.letter import Letter, put_aside
 
 MAX_EVENT = 200_000
 """Characters kept of one event."""
@@ -59,7 +59,7 @@ def _letter(row: Any) -> Letter:
     except ValueError:
         cut = True  # the beginning of a JSON text is no JSON
     at = datetime.fromisoformat(row["at"])
-    return put_aside_by_triage(str(row["id"]), at, row["why"], event, cut=cut)
+    return put_aside(str(row["id"]), at, row["why"], event, cut=cut)
 
 
 def _text(moment: datetime) -> str:
