@@ -12,15 +12,16 @@ from autorecovery.delivery.digest import MOST, Memory, gather_digest
 from autorecovery.delivery.mail_channel import MailChannel
 from autorecovery.delivery.report import ANALYSIS as ANALYSIS_KEY
 from autorecovery.delivery.report import Archive, gather_report
-from autorecovery.errors import ReadError
+from autorecovery.errors import ChannelError, ReadError, StoreError
 from autorecovery.models.analysis import Analysis
 from autorecovery.models.canary import CANARY
 from autorecovery.models.delivery import Delivery, Outcome, Record
 from autorecovery.models.digest import Digest, Trend
-from autorecovery.models.incident import Entry, EntryKind, Incident
+from autorecovery.models.incident import CommandState, CommandStatus, Entry, EntryKind, Incident
 from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import Level, Reason
 from autorecovery.models.report import LimitLine, Measured, Moment, Report
+from autorecovery.models.signal import SignalKind
 from autorecovery.models.wire import encode
 from autorecovery.notices import chart, compose, mail
 from autorecovery.notices.text import Wording
@@ -28,7 +29,7 @@ from autorecovery.ports import Datapoint
 from autorecovery.response.health import read_health
 from tests.notice_states import ANALYSIS, LATER, NOTICES, OPENED
 from tests.report_states import BUSY, QUIET, REPORT, samples
-from tests.response_world import RELIEVE, RESTART, START, World, incident, rule
+from tests.response_world import METRIC, RELIEVE, RESTART, START, World, incident, rule, signal
 
 PLAIN = Wording(subject_prefix="[shop]")
 
@@ -135,6 +136,30 @@ def test_a_report_of_what_is_still_open_says_for_how_long() -> None:
     assert "[CRITICAL]" in mail.of_report(report, PLAIN).subject
 
 
+def test_a_report_of_log_lines_counts_them_against_their_limit() -> None:
+    of = rule(RESTART, when={"log": {"pattern": "ERROR"}, "count": "10 per 5m"})
+    world = World(incident(of, signal(kind=SignalKind.LOG, value=None)))
+    report = gather_report(world.opened.id, archive(world))
+    assert [(limit.name, limit.value) for limit in report.limits] == [("critical", 10)]
+    assert report.what == "lines of cpu within 5m"
+
+
+def test_a_report_of_a_foreign_alarm_has_the_limit_that_the_alarm_watches() -> None:
+    seen = signal(METRIC, kind=SignalKind.ALARM, state="ALARM", threshold=90, falls_below=True)
+    world = World(incident(None, seen))
+    report = gather_report(world.opened.id, archive(world))
+    assert [(limit.name, limit.value) for limit in report.limits] == [("critical", 90)]
+    assert report.falls_below
+
+
+def test_a_script_that_nobody_heard_of_gets_no_credit() -> None:
+    world = World(incident(rule(RESTART)))
+    world.runner.outcome = CommandStatus(CommandState.UNKNOWN)
+    world.respond()
+    report = gather_report(world.opened.id, archive(world))
+    assert "whether restart_service ran is unknown" in report.headline
+
+
 # A digest
 
 
@@ -165,13 +190,13 @@ def test_a_digest_names_what_is_still_open() -> None:
 
 
 def test_a_digest_counts_what_nobody_was_told_and_what_did_not_arrive(recovered: World) -> None:
-    notice = replace(NOTICES["opened"], at=START)
+    first, second, third = (replace(NOTICES["opened"], id=f"n-{n}", at=START) for n in range(3))
     refused = Delivery("ops-slack", Outcome.GIVEN_UP, START, detail="channel_not_found")
     digest = day_of(
         recovered,
-        Record(notice, suppressed="silence nights"),
-        Record(notice, suppressed="silence nights"),
-        Record(notice, (replace(refused, outcome=Outcome.DELIVERED), refused)),
+        Record(first, suppressed="silence nights"),
+        Record(second, suppressed="silence nights"),
+        Record(third, (Delivery("sns", Outcome.DELIVERED, START), refused)),
     )
     assert [(each.why, each.notices) for each in digest.suppressed] == [("silence nights", 2)]
     assert [(each.via, each.detail) for each in digest.undelivered] == [
@@ -315,7 +340,7 @@ def channel(outbox: Outbox) -> MailChannel:
     [
         ("recovered", "[shop] [INFO] i-0a1b2c3d4e5f67890: healthy again after 9m, relieve_memory"),
         ("closed_by_person", "[shop] [INFO] i-0a1b2c3d4e5f67890: healthy again after 9m"),
-        ("storm_over", "[shop] [INFO] cpu-overload: over on all 300 machines"),
+        ("storm_over", "[shop] [INFO] cpu-overload: over on all 300 after 4m"),
         ("message", "[shop] [WARNING] 3 machines accept SSH from anywhere"),
         ("escalated", "[shop] [CRITICAL] i-0a1b2c3d4e5f67890: still open after 4m"),
     ],
@@ -347,6 +372,15 @@ def test_an_incident_that_nobody_knows_any_more_is_told_as_it_came() -> None:
     outbox = Outbox()
     channel(outbox).send(replace(NOTICES["recovered"], incident_id="inc-gone"), None)
     assert "restart_service helped" in outbox.sent[0][2]
+
+
+def test_a_report_whose_store_is_away_is_tried_again() -> None:
+    def away(incident_id: str) -> Report:
+        raise StoreError("the table is away", retryable=True)
+
+    with pytest.raises(ChannelError, match="the table is away") as raised:
+        replace(channel(Outbox()), report=away).send(NOTICES["recovered"], None)
+    assert raised.value.retryable
 
 
 def test_a_digest_is_mailed_with_its_tables() -> None:

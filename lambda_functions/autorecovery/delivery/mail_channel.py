@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from autorecovery.errors import ChannelError, ReadError, StoreError
 from autorecovery.models.delivery import Thread
 from autorecovery.models.digest import Digest
 from autorecovery.models.notice import Notice, NoticeKind
@@ -32,7 +33,11 @@ class MailChannel:
 
     def send(self, notice: Notice, thread: Thread | None) -> Thread | None:
         """Mail it, where it is for mail; ChannelError where the mail was not taken."""
-        written = self._write(notice)
+        try:
+            written = self._write(notice)
+        except (StoreError, ReadError) as error:
+            # What it is written from may be there again in a minute; the notice is not lost.
+            raise ChannelError(f"nothing to report from: {error}", retryable=True) from error
         if written is not None:
             self.mailer.send(self.mail_from, self.to, written.subject, written.text, written.html)
         return None
