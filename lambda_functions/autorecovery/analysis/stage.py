@@ -1,0 +1,64 @@
+"""What an analyst stands on: the stores and sources it reads, a model if there is one, a board."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+from autorecovery.config import Configuration
+from autorecovery.errors import ReadError, StoreError
+from autorecovery.models.analysis import Cause, Recovered, Step
+from autorecovery.ports import (
+    AttemptLog,
+    Clock,
+    IncidentLog,
+    MetricReader,
+    Model,
+    Noticeboard,
+    SpendingLog,
+)
+
+T = TypeVar("T")
+
+HISTORY = timedelta(days=30)
+"""How far back earlier cases and scorecards reach."""
+
+
+@dataclass(frozen=True)
+class Analyst:
+    """What an analysis works with. It reads, writes what it found, and tells; it runs nothing."""
+
+    configuration: Configuration
+    incidents: IncidentLog
+    attempts: AttemptLog
+    metrics: MetricReader
+    noticeboard: Noticeboard
+    spending: SpendingLog
+    clock: Clock
+    model: Model | None = None
+
+
+@dataclass
+class Looker:
+    """Reads what may be out of reach, and remembers what was."""
+
+    unread: list[str] = field(default_factory=list)
+
+    def see(self, what: str, read: Callable[[], T], otherwise: T) -> T:
+        """Return what was read; where that failed, the other, and note that it did."""
+        try:
+            return read()
+        except (ReadError, StoreError) as error:
+            self.unread.append(f"{what} could not be read: {error}")
+            return otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What an analyst says, whoever it is."""
+
+    summary: str
+    likely_causes: tuple[Cause, ...]
+    did_recovery_work: Recovered
+    next_steps: tuple[Step, ...]
+    not_known: tuple[str, ...]
