@@ -5,6 +5,7 @@ from pathlib import Path
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
+from infra.analyst import IncidentAnalyst
 from infra.canary import CanaryFlight
 from infra.configuration import Deployment
 from infra.dashboard import Dashboard
@@ -87,7 +88,16 @@ class AutoRecoveryStack(Stack):
             documents=documents.names,
             dead_letters=dead_letters.queue,
         )  # fmt: skip
-        ours = {f.node.id: f for f in (triage.function, responder.function, listener.function)}
+        analyst = IncidentAnalyst(
+            self, "Analyst",
+            functions=functions,
+            configuration=configuration,
+            log_sources=log_sources,
+            table=table,
+            notices=notices,
+        )  # fmt: skip
+        each = (triage.function, responder.function, listener.function, analyst.function)
+        ours = {function.node.id: function for function in each}
         SelfAlarms(
             self, "SelfAlarms",
             functions=ours,

@@ -15,8 +15,10 @@ from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.adapters.sqlite.mailbox import Mailbox
+from autorecovery.adapters.sqlite.spending import SqliteSpending
+from autorecovery.analysis.stage import Analyst
 from autorecovery.config import Configuration
-from autorecovery.models.notice import Notice
+from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.signal import Target, TargetKind
 from autorecovery.ports import Presence
 from autorecovery.response.run import respond
@@ -24,6 +26,7 @@ from autorecovery.response.stage import Response
 from autorecovery.scripts import Script
 from autorecovery.triage.outcome import Outcome
 from autorecovery.triage.run import Triage
+from local_runtime.analyst import AnalysedBoard, LocalAnalyst, model_of
 from local_runtime.attendant import Attendant
 from local_runtime.bash_commands import BashCommandRunner
 from local_runtime.local_responses import LocalResponses
@@ -98,6 +101,7 @@ class Machine:
     triage: Triage
     response: Response
     attendant: Attendant
+    analyst: LocalAnalyst
 
     def take_up_open_incidents(self) -> int:
         """Respond again to every incident that an earlier run of this program left open.
@@ -107,11 +111,13 @@ class Machine:
         found = self.incidents.open_incidents()
         for incident in found:
             self.responses.start(incident.incident_id)
+            self.analyst.look_into(incident.incident_id, NoticeKind.OPENED)
         return len(found)
 
     def close(self) -> None:
         """Stop everything; what was begun is in the database."""
         self.attendant.close()
+        self.analyst.close()
         self.commands.stop()
         self.responses.close()
         self.outcomes.close()
@@ -160,6 +166,19 @@ def assemble(
             responses.wake(token)
 
     commands = BashCommandRunner(database, scripts, variables, utc_now, wake)
+    board = Board(show)
+    analyst = LocalAnalyst(
+        Analyst(
+            configuration=configuration,
+            incidents=incidents,
+            attempts=attempts,
+            metrics=log_store,
+            noticeboard=board,
+            spending=SqliteSpending(database),
+            clock=utc_now,
+            model=model_of(configuration.analysis),
+        )
+    )
     response = Response(
         configuration=configuration,
         incidents=incidents,
@@ -169,7 +188,7 @@ def assemble(
         metrics=log_store,
         controls=SqliteControls(database),
         budget=SqliteControls(database),
-        noticeboard=Board(show),
+        noticeboard=AnalysedBoard(board, analyst.ask),
         clock=utc_now,
     )
     responses = LocalResponses(lambda incident_id, flow: respond(incident_id, flow, response))
@@ -194,4 +213,5 @@ def assemble(
         triage,
         response,
         Attendant(Mailbox(database), responses),
+        analyst,
     )

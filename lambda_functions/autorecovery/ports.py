@@ -118,8 +118,10 @@ class Prompt:
 
     instructions: str
     text: str
+    tool: str
+    """The name of the one tool that it must call."""
     schema: dict[str, Any]
-    """JSON Schema of the one tool that it must call."""
+    """JSON Schema of what it must pass to that tool."""
     most_tokens: int
     """Of its answer."""
 

@@ -103,14 +103,14 @@ def _lines(found: Findings) -> Iterator[Draft]:
 def _attempts(attempts: Sequence[Attempt]) -> Iterator[Draft]:
     for attempt in attempts:
         status, judgement = attempt.status, attempt.judgement
-        took = f", {_moment(status.ended_at)}" if status.ended_at else ""
+        took = f", ended {_moment(status.ended_at)}" if status.ended_at else ""
         code = status.exit_code
         meaning = f" ({EXIT_CODES[code]})" if code in EXIT_CODES else ""
         exit_code = f", exit code {code}{meaning}" if code is not None else ""
         yield Draft(
             "attempt",
             f"{'action' if is_action(attempt.script) else 'script'} {attempt.script}"
-            f" {attempt.parameters or ''} begun {_moment(attempt.intended_at)}:"
+            f"{_parameters(attempt)} begun {_moment(attempt.intended_at)}:"
             f" {status.state}{took}{exit_code}."
             + (f" Detail: {status.detail[:200]}." if status.detail else "")
             + (f" End of its output: {status.output[-OUTPUT:]}" if status.output else ""),
@@ -121,6 +121,11 @@ def _attempts(attempts: Sequence[Attempt]) -> Iterator[Draft]:
                 f"after {attempt.script}: {judgement.verdict} on fresh data ({judgement.proof}),"
                 f" {_moment(judgement.at)}",
             )
+
+
+def _parameters(attempt: Attempt) -> str:
+    given = ", ".join(f"{name}={value}" for name, value in attempt.parameters.items())
+    return f" ({given})" if given else ""
 
 
 def _decisions(story: Sequence[Entry]) -> Iterator[Draft]:

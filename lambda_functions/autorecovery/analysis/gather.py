@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from math import isfinite
 
 from autorecovery.analysis.stage import HISTORY, Analyst, Looker
@@ -67,11 +68,11 @@ def gather(incident: Incident, app: Analyst) -> Findings:
     lines = _lines(incident, app, looker)
     points = _points(incident, lines, app, looker)
     finite = tuple(point for point in points if isfinite(point.value))
-    attempts = looker.see("what was run", lambda: _attempts(incident, app), ())
+    attempts = looker.see("what was run", lambda: _attempts(incident, app))
     ran = looker.see(
-        "the rule's record", lambda: app.attempts.of_rule(incident.rule_name, now - HISTORY), ()
+        "the rule's record", lambda: app.attempts.of_rule(incident.rule_name, now - HISTORY)
     )
-    cases = looker.see("earlier cases", lambda: _cases(incident, now, app), ())
+    cases = looker.see("earlier cases", lambda: _cases(incident, now, app))
     return Findings(
         now=now,
         incident=incident,
@@ -81,8 +82,8 @@ def gather(incident: Incident, app: Analyst) -> Findings:
         story=tuple(app.incidents.timeline(incident.id)),
         attempts=attempts,
         past=tuple(_past(case, ran) for case in cases),
-        cards=looker.see("scorecards", lambda: _cards(incident, ran, now, app), ()),
-        neighbours=looker.see("open incidents", lambda: _neighbours(incident, app), ()),
+        cards=looker.see("scorecards", lambda: _cards(incident, ran, now, app)),
+        neighbours=looker.see("open incidents", lambda: _neighbours(incident, app)),
         unread=tuple(looker.unread),
     )
 
@@ -92,12 +93,12 @@ def _lines(incident: Incident, app: Analyst, looker: Looker) -> Sequence[LogLine
     since = incident.breached_at - _looked_back(incident)
     if isinstance(incident.signal.origin, LogOrigin):
         own = incident.signal.origin
-        return looker.see("its log", lambda: app.metrics.lines(own, since), ())
+        return looker.see("its log", lambda: app.metrics.lines(own, since))
     found: list[LogLine] = []
     for source in app.configuration.sources.logs[:SOURCES]:
         origin = LogOrigin(source.group, incident.target.host)
         what = f"log group {source.group}"
-        found += looker.see(what, lambda origin=origin: app.metrics.lines(origin, since), ())  # type: ignore[misc]
+        found += looker.see(what, partial(app.metrics.lines, origin, since))
     return sorted(found, key=lambda line: line.at)
 
 
@@ -107,7 +108,7 @@ def _points(
     origin, since = incident.signal.origin, incident.breached_at - _looked_back(incident)
     when = incident.rule.when if incident.rule else None
     if isinstance(origin, MetricOrigin):
-        return looker.see("its metric", lambda: app.metrics.datapoints(origin, since), ())
+        return looker.see("its metric", lambda: app.metrics.datapoints(origin, since))
     if isinstance(origin, LogOrigin) and isinstance(when, MetricCondition):
         sources = app.configuration.sources.logs
         fields = next((s.fields for s in sources if s.group == origin.group), Fields())

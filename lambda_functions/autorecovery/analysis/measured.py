@@ -14,6 +14,9 @@ from autorecovery.ports import Datapoint
 SHOWN = 24
 """Numbers in which a whole series is told."""
 
+AS_USUAL = 0.2
+"""Nearer to the usual value than this share of the way to the worst one."""
+
 _PERCENT = ("Utilization", "percent", "_pct")
 
 
@@ -26,7 +29,7 @@ class Course:
     worst: float
     worst_at: datetime
     rose_within: timedelta | None
-    """From the last calm datapoint to the worst one."""
+    """From the last datapoint that was as usual to the worst one."""
     newest: Datapoint
     is_back: bool
     """The newest datapoint lies within the limit again."""
@@ -66,11 +69,12 @@ def course_of(points: Sequence[Datapoint], incident: Incident) -> Course | None:
     first = next((i for i, broken in enumerate(breaching) if broken), None)
     before = points[:first] if first is not None else ()
     worst = _worst(points if first is None else points[first:], incident)
+    usual = median(point.value for point in before) if before else None
     return Course(
-        usual=median(point.value for point in before) if before else None,
+        usual=usual,
         worst=worst.value,
         worst_at=worst.at,
-        rose_within=worst.at - before[-1].at if before else None,
+        rose_within=_time_to(worst, usual, before) if usual is not None else None,
         newest=points[-1],
         is_back=first is not None and not breaching[-1],
     )
@@ -97,6 +101,12 @@ def tell_series(points: Sequence[Datapoint], incident: Incident) -> str:
     each = f"each the {extreme} of {share} datapoints" if share > 1 else "each datapoint"
     values = ", ".join(f"{_time(point.at)} {point.value:g}" for point in shown)
     return f"{len(points)} datapoints, {each} (UTC): {values}"
+
+
+def _time_to(worst: Datapoint, usual: float, before: Sequence[Datapoint]) -> timedelta:
+    near = abs(worst.value - usual) * AS_USUAL
+    calm = [point.at for point in before if abs(point.value - usual) <= near]
+    return worst.at - max(calm, default=before[0].at)
 
 
 def _time(moment: datetime) -> str:

@@ -38,7 +38,7 @@ def prompt_of(dossier: Dossier, most_tokens: int) -> Prompt:
     # As JSON in ASCII, without angle brackets: no text can end it, or look like a mark of ours.
     told = json.dumps({"evidence": pieces, "gaps": dossier.gaps}).replace("<", "\\u003c")
     text = f"The evidence about {json.dumps(dossier.subject)}:\n{told}\nCall {TOOL} now."
-    return Prompt(INSTRUCTIONS, text, SCHEMA, most_tokens)
+    return Prompt(INSTRUCTIONS, text, TOOL, SCHEMA, most_tokens)
 
 
 def room_for_evidence(most_input_tokens: int) -> int:

@@ -1,6 +1,7 @@
 """The analyst that needs no model: it says what can be counted, and cites what it counted. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 from autorecovery.analysis.dossier import Dossier
 from autorecovery.analysis.evidence import EXIT_CODES, metric_name
@@ -10,12 +11,16 @@ from autorecovery.analysis.measured import course_of, tell_course
 from autorecovery.analysis.stage import Opinion
 from autorecovery.models.actions import ASK_HUMAN
 from autorecovery.models.analysis import Cause, Confidence, Recovered, Risk, Step
-from autorecovery.models.incident import Attempt, CommandState, EntryKind
+from autorecovery.models.durations import write_duration
+from autorecovery.models.incident import Attempt, CommandState, Entry, EntryKind
 from autorecovery.models.reason import IncidentState, Reason, Verdict
 from autorecovery.models.signal import EventOrigin
 from autorecovery.notices.compose import what_is_wrong
 
 MOST_CAUSES, MOST_STEPS = 4, 5
+
+SUDDEN = timedelta(minutes=10)
+"""What comes faster has an event behind it; what comes slower has grown."""
 
 HELD = {
     Reason.HALTED: ("Everything is halted; let it go on when that is right.",
@@ -99,7 +104,13 @@ def _causes(found: Findings, dossier: Dossier) -> Iterator[Cause]:
         )  # fmt: skip
     course = course_of(found.points, found.incident)
     if course and course.rose_within is not None and (ids := dossier.ids("metric")):
-        yield Cause(f"{tell_course(course, metric_name(found))}.", ids, Confidence.LOW)
+        within = write_duration(course.rose_within)
+        how = (
+            f"It came within {within}: something happened then, rather than grew."
+            if course.rose_within <= SUDDEN
+            else f"It took {within} to come: a leak or a growing load, rather than an event."
+        )
+        yield Cause(how, ids, Confidence.LOW)
     if len(found.past) >= 3 and (ids := dossier.ids("history")):
         yield Cause(
             f"It is the same trouble again: {len(found.past)} earlier cases here in 30 days.",
@@ -167,11 +178,14 @@ def _is_event(found: Findings) -> bool:
 
 def _held(found: Findings) -> Reason | None:
     """Return why the newest decision held, or why nothing was ever going to be run."""
-    decided = [entry for entry in found.story if entry.kind is EntryKind.DECIDED]
+    return reason_held(found.story) or found.incident.held_for
+
+
+def reason_held(story: Sequence[Entry]) -> Reason | None:
+    """Return why the newest decision of a story held, if it did."""
+    decided = [entry for entry in story if entry.kind is EntryKind.DECIDED]
     said = decided[-1].text.rpartition(": ")[2] if decided else ""
-    if said in set(Reason) - {Reason.ALL_GATES_OPEN}:
-        return Reason(said)
-    return found.incident.held_for
+    return next((r for r in Reason if r == said and r is not Reason.ALL_GATES_OPEN), None)
 
 
 def _count(number: int, what: str) -> str:

@@ -1,6 +1,6 @@
 """What an analyst stands on: the stores and sources it reads, a model if there is one, a board."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
@@ -44,13 +44,13 @@ class Looker:
 
     unread: list[str] = field(default_factory=list)
 
-    def see(self, what: str, read: Callable[[], T], otherwise: T) -> T:
-        """Return what was read; where that failed, the other, and note that it did."""
+    def see(self, what: str, read: Callable[[], Iterable[T]]) -> tuple[T, ...]:
+        """Return what was read; where that failed, nothing, and note that it did."""
         try:
-            return read()
+            return tuple(read())
         except (ReadError, StoreError) as error:
             self.unread.append(f"{what} could not be read: {error}")
-            return otherwise
+            return ()
 
 
 @dataclass(frozen=True, slots=True)
