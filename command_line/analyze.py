@@ -4,14 +4,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from autorecovery.analysis.fleet import report
+from autorecovery.analysis.stage import Reporter
+from autorecovery.config import Configuration
 from autorecovery.models.analysis import Analysis
+from command_line.configuration import resolve
 from command_line.output import print_json, print_lines
-from command_line.stores import analyst
-
-if TYPE_CHECKING:
-    from autorecovery.analysis.stage import Analyst
+from command_line.stores import attempt_log, incident_log, spending
+from local_runtime.analyst import model_of
 
 
 def show(
@@ -23,15 +25,28 @@ def show(
     as_json: bool,
 ) -> None:
     """Print the report, of the whole fleet or of one target."""
-    from autorecovery.analysis.fleet import report
-
-    app: Analyst = analyst(stack, variables, config, lambda: datetime.now(UTC))
-    analysis = report(target, app)
+    analysis = report(target, _reporter(stack, variables, config))
     if as_json:
         print_json({"analysis": as_json_value(analysis)})
     else:
         print_lines(f"As of {analysis.at:%Y-%m-%d %H:%M:%S} UTC, {analysis.subject}", "")
         print_lines(*lines_of(analysis))
+
+
+def _reporter(stack: str | None, variables: Mapping[str, str], config: Path) -> Reporter:
+    """Return who reports; the configuration counts where there is one, and says who may be asked.
+
+    What a model costs here is counted with what it costs there.
+    """
+    known = resolve(config, variables).configuration if config.exists() else Configuration()
+    return Reporter(
+        configuration=known,
+        incidents=incident_log(stack, variables),
+        attempts=attempt_log(stack, variables),
+        spending=spending(stack, variables),
+        clock=lambda: datetime.now(UTC),
+        model=model_of(known.analysis),
+    )
 
 
 def as_json_value(analysis: Analysis) -> dict[str, Any]:

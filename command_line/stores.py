@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         DeadLetterBox,
         IncidentLog,
         ResponseStarter,
+        SpendingLog,
     )
     from autorecovery.replay import Addressees
 
@@ -129,6 +130,18 @@ def addressees(stack: str | None, variables: Mapping[str, str], config: Path) ->
         start_response=DeployedResponses(client, responder).start,
         incidents=_deployed(stack),
     )
+
+
+def spending(stack: str | None, variables: Mapping[str, str]) -> "SpendingLog":
+    """Return the memory of what models cost, of a stack or of this machine."""
+    if stack:
+        from autorecovery.adapters.aws import clients
+        from autorecovery.adapters.aws.spending import DynamoDbSpending
+
+        return DynamoDbSpending(clients.dynamodb(), _table(stack))
+    from autorecovery.adapters.sqlite.spending import SqliteSpending
+
+    return SqliteSpending(_database(variables))
 
 
 def _triage_here(variables: Mapping[str, str], config: Path) -> Callable[[object], dict[str, Any]]:

@@ -53,7 +53,9 @@ class IncidentAnalyst(Construct):
             subscriptions.SqsSubscription(
                 queue,
                 raw_message_delivery=True,
-                filter_policy={"kind": sns.SubscriptionFilter.string_filter(allowlist=list(ASKED_BY))},
+                filter_policy={
+                    "kind": sns.SubscriptionFilter.string_filter(allowlist=list(ASKED_BY))
+                },
             )
         )
         # One at a time: an answer takes as long as the model takes, and a batch as long as its sum.

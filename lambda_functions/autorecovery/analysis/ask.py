@@ -10,7 +10,7 @@ from autorecovery.analysis.dossier import Dossier
 from autorecovery.analysis.inert import one_line, shortened
 from autorecovery.analysis.prompt import LONGEST, prompt_of
 from autorecovery.analysis.read_answer import UnusableAnswerError, read_answer
-from autorecovery.analysis.stage import Analyst, Opinion
+from autorecovery.analysis.stage import Opinion, Reporter
 from autorecovery.errors import AnalysisError, StoreError
 from autorecovery.models.analysis import RULE_BASED, Analysis
 from autorecovery.ports import Model, Prompt, Reply
@@ -28,7 +28,7 @@ class Asked:
 
 
 def analyse(
-    dossier: Dossier, by_rules: Opinion, app: Analyst, redact: Callable[[str], str]
+    dossier: Dossier, by_rules: Opinion, app: Reporter, redact: Callable[[str], str]
 ) -> Analysis:
     """Return the analysis of this dossier: the model's, or that of rules with the reason why."""
     plain = _plain(by_rules, redact)
@@ -46,7 +46,7 @@ def analyse(
 
 
 def _analysis(
-    dossier: Dossier, opinion: Opinion, by: str, asked: Asked, app: Analyst, dropped: int = 0
+    dossier: Dossier, opinion: Opinion, by: str, asked: Asked, app: Reporter, dropped: int = 0
 ) -> Analysis:
     return Analysis(
         subject=dossier.subject,
@@ -66,7 +66,7 @@ def _analysis(
     )
 
 
-def _ask(dossier: Dossier, model: Model, app: Analyst) -> Asked:
+def _ask(dossier: Dossier, model: Model, app: Reporter) -> Asked:
     """Return what the model answered; the money for the most it may cost is set aside before."""
     settings = app.configuration.analysis
     prompt, price = prompt_of(dossier, settings.max_output_tokens), spend.Price.of(settings)

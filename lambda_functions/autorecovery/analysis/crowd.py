@@ -1,7 +1,7 @@
 """Many incidents alike, told as one: what they share is looked for, once. Reading, then pure."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,8 +12,8 @@ from autorecovery.analysis.lines import signs_in
 from autorecovery.analysis.stage import Analyst, Opinion
 from autorecovery.models.analysis import Cause, Confidence, Recovered, Risk, Step
 from autorecovery.models.durations import write_duration
-from autorecovery.models.history import Case
-from autorecovery.models.incident import Incident
+from autorecovery.models.history import Case, Storm
+from autorecovery.models.incident import Entry, Incident
 from autorecovery.models.reason import Reason
 
 COUNTED = 1_000
@@ -21,6 +21,25 @@ COUNTED = 1_000
 
 LOOKED_AT = 12
 """Members whose incidents are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The conversation in which an incident is told as one of many."""
+
+    conversation: str
+    since: datetime
+
+
+def membership_in(story: Sequence[Entry], rule_name: str) -> Membership | None:
+    """Return the crowd that an incident's own story says it is told in, if it is."""
+    for entry in story:
+        if began := entry.facts.get("storm"):
+            storm = Storm(rule_name, datetime.fromisoformat(began))
+            return Membership(storm.id, storm.began)
+        if group := entry.facts.get("group"):
+            return Membership(str(group), entry.at)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

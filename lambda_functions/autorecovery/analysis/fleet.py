@@ -14,7 +14,7 @@ from autorecovery.analysis.dossier import Dossier, Draft, assemble
 from autorecovery.analysis.prompt import room_for_evidence
 from autorecovery.analysis.redact import Redactor
 from autorecovery.analysis.rules import HELD, reason_held
-from autorecovery.analysis.stage import HISTORY, Analyst, Looker, Opinion
+from autorecovery.analysis.stage import HISTORY, Looker, Opinion, Reporter
 from autorecovery.models.analysis import Analysis, Cause, Confidence, Recovered, Risk, Step
 from autorecovery.models.canary import CANARY
 from autorecovery.models.durations import write_duration
@@ -57,7 +57,7 @@ class Fleet:
         return [case for case in self.cases if case.ended_at and self.now - case.ended_at <= TODAY]
 
 
-def report(target: str | None, app: Analyst) -> Analysis:
+def report(target: str | None, app: Reporter) -> Analysis:
     """Return an analysis of the present state; of one target, where it is named."""
     found = _gather(target, app)
     redact = Redactor()
@@ -67,7 +67,7 @@ def report(target: str | None, app: Analyst) -> Analysis:
     return analyse(dossier, _opinion(found, dossier), app, redact)
 
 
-def _gather(target: str | None, app: Analyst) -> Fleet:
+def _gather(target: str | None, app: Reporter) -> Fleet:
     now, looker = app.clock(), Looker()
     known = looker.see("incidents", lambda: app.incidents.recent(SEARCHED))
     wanted = [each for each in known if _is_meant(each, target)]
@@ -97,12 +97,12 @@ def _is_meant(incident: Incident, target: str | None) -> bool:
     return incident.rule_name != CANARY and (target is None or target in names)
 
 
-def _cases(rule: str, now: datetime, app: Analyst) -> list[Case]:
+def _cases(rule: str, now: datetime, app: Reporter) -> list[Case]:
     found = app.incidents.cases(rule, now - WEEK, SEARCHED)
     return [case for case in found if case.ended is not Reason.ECHO]
 
 
-def _ran(rule: str, now: datetime, app: Analyst) -> Sequence[Attempt]:
+def _ran(rule: str, now: datetime, app: Reporter) -> Sequence[Attempt]:
     return app.attempts.of_rule(rule, now - HISTORY)
 
 

@@ -12,7 +12,12 @@ from enum import StrEnum
 
 from autorecovery.analysis.ask import analyse
 from autorecovery.analysis.claims import claim, given_up
-from autorecovery.analysis.crowd import drafts_of_crowd, gather_crowd, opinion_of_crowd
+from autorecovery.analysis.crowd import (
+    drafts_of_crowd,
+    gather_crowd,
+    membership_in,
+    opinion_of_crowd,
+)
 from autorecovery.analysis.dossier import assemble
 from autorecovery.analysis.evidence import drafts_of
 from autorecovery.analysis.gather import gather
@@ -24,7 +29,6 @@ from autorecovery.analysis.stand_in import analysed
 from autorecovery.errors import NoticeError
 from autorecovery.models.analysis import Analysis, analyses_in, as_facts
 from autorecovery.models.canary import CANARY
-from autorecovery.models.history import Storm
 from autorecovery.models.incident import Entry, EntryKind, Incident
 from autorecovery.models.notice import NoticeKind
 
@@ -89,13 +93,10 @@ def investigate(incident_id: str, kind: NoticeKind, app: Analyst) -> Outcome:
 
 def _conversation(incident: Incident, app: Analyst) -> Conversation:
     """Return the crowd that the incident's own story says it is told in, or the incident."""
-    for entry in app.incidents.timeline(incident.id):
-        if began := entry.facts.get("storm"):
-            storm = Storm(incident.rule_name, datetime.fromisoformat(began))
-            return Conversation(storm.id, incident, storm.began)
-        if group := entry.facts.get("group"):
-            return Conversation(str(group), incident, entry.at)
-    return Conversation(incident.id, incident)
+    crowd = membership_in(app.incidents.timeline(incident.id), incident.rule_name)
+    if crowd is None:
+        return Conversation(incident.id, incident)
+    return Conversation(crowd.conversation, incident, crowd.since)
 
 
 def _is_end(about: Conversation, kind: NoticeKind) -> bool:

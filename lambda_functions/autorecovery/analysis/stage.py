@@ -24,18 +24,24 @@ HISTORY = timedelta(days=30)
 """How far back earlier cases and scorecards reach."""
 
 
-@dataclass(frozen=True)
-class Analyst:
-    """What an analysis works with. It reads, writes what it found, and tells; it runs nothing."""
+@dataclass(frozen=True, kw_only=True)
+class Reporter:
+    """What a report works with: what is remembered, and a model, if one may be asked."""
 
     configuration: Configuration
     incidents: IncidentLog
     attempts: AttemptLog
-    metrics: MetricReader
-    noticeboard: Noticeboard
     spending: SpendingLog
     clock: Clock
     model: Model | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analyst(Reporter):
+    """What an analysis works with. It reads, writes what it found, and tells; it runs nothing."""
+
+    metrics: MetricReader
+    noticeboard: Noticeboard
 
 
 @dataclass
