@@ -1,6 +1,6 @@
 """One incident in a world of fakes, and an analyst who looks into it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -99,12 +99,11 @@ class AnalysisWorld:
     def investigate(self, kind: NoticeKind = NoticeKind.OPENED) -> Outcome:
         return investigate(self.opened.id, kind, self.analyst)
 
+    def let_pass(self, span: timedelta) -> None:
+        self.world.clock.advance(self.world.clock() + span)
+
     def analyses(self, conversation: str | None = None) -> list[Analysis]:
         return analyses_in(self.world.incidents.timeline(conversation or self.opened.id))
-
-    @property
-    def told(self) -> list[NoticeKind]:
-        return [kind for kind in self.world.told if kind is NoticeKind.ANALYSED]
 
 
 def explained(*messages: str, model: Model | None = None) -> Analysis:
@@ -122,6 +121,3 @@ def series(values: Sequence[float], until: datetime) -> list[Datapoint]:
     """Return one datapoint a minute, the last of them at that time."""
     began = until - timedelta(minutes=len(values) - 1)
     return [Datapoint(began + timedelta(minutes=i), value) for i, value in enumerate(values)]
-
-
-Happening = Callable[[], object]

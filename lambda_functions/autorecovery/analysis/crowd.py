@@ -112,16 +112,12 @@ def _count(crowd: Crowd) -> Draft:
 
 
 def _shared(crowd: Crowd) -> Iterator[Draft]:
-    members, kinds = crowd.members, ("account", "region")
-    for kind in kinds:
+    members = crowd.members
+    for kind in ("account", "region"):
         values = Counter(getattr(m.target, kind) for m in members if getattr(m.target, kind))
         if values:
             told = ", ".join(f"{name} ({count})" for name, count in values.most_common(5))
             yield Draft("shared", f"{kind} of {len(members)} members looked at: {told}")
-    moments = sorted(member.opened_at for member in members)
-    if len(moments) > 1:
-        yield Draft("shared", f"the members looked at were opened from {moments[0]:%H:%M:%S}"
-                    f" to {moments[-1]:%H:%M:%S} UTC")  # fmt: skip
 
 
 def _members(crowd: Crowd) -> Iterator[Draft]:
@@ -136,12 +132,9 @@ def _members(crowd: Crowd) -> Iterator[Draft]:
 
 
 def _causes(crowd: Crowd, dossier: Dossier) -> Iterator[Cause]:
-    counted = dossier.ids("crowd")
-    if counted:
-        yield Cause(
-            f"Something that {len(crowd.targets)} targets share failed or changed.",
-            (*counted, *dossier.ids("shared")), Confidence.MEDIUM,
-        )  # fmt: skip
+    # The first piece: there is always room for it.
+    text = f"Something that {len(crowd.targets)} targets share failed or changed."
+    yield Cause(text, dossier.ids("crowd", "shared"), Confidence.MEDIUM)
     told = [piece for piece in dossier.pieces if piece.kind in ("member", "log")]
     for sign in list(signs_in(piece.text for piece in told))[:3]:
         ids = tuple(piece.id for piece in told if sign.words.search(piece.text))

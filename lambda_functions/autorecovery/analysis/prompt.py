@@ -36,8 +36,9 @@ def prompt_of(dossier: Dossier, most_tokens: int) -> Prompt:
     """Return the question about this evidence."""
     pieces = [{"id": p.id, "kind": p.kind, "text": p.text} for p in dossier.pieces]
     # As JSON in ASCII, without angle brackets: no text can end it, or look like a mark of ours.
-    told = json.dumps({"evidence": pieces, "gaps": dossier.gaps}).replace("<", "\\u003c")
-    text = f"The evidence about {json.dumps(dossier.subject)}:\n{told}\nCall {TOOL} now."
+    content = {"about": dossier.subject, "evidence": pieces, "gaps": dossier.gaps}
+    told = json.dumps(content).replace("<", "\\u003c")
+    text = f"The evidence:\n{told}\nCall {TOOL} now."
     return Prompt(INSTRUCTIONS, text, TOOL, SCHEMA, most_tokens)
 
 
