@@ -48,11 +48,13 @@ class IncidentAnalyst(Construct):
         self.function = functions.add_consumer(
             "IncidentAnalyst", "Says what probably happened, and on what evidence."
         )
+        self.dead_letters = self._dead_letters()
         queue = self._queue(configuration)
         notices.topic.add_subscription(
             subscriptions.SqsSubscription(
                 queue,
                 raw_message_delivery=True,
+                dead_letter_queue=self.dead_letters,
                 filter_policy={
                     "kind": sns.SubscriptionFilter.string_filter(allowlist=list(ASKED_BY))
                 },
@@ -73,13 +75,16 @@ class IncidentAnalyst(Construct):
         accept_reading_all(self.function, "GetMetricData")
         self._allow_asking(configuration.analysis)
 
-    def _queue(self, configuration: Configuration) -> sqs.Queue:
-        kept = sqs.Queue(
+    def _dead_letters(self) -> sqs.Queue:
+        # Its own: a lost analysis is a pity, and must not ring where a lost event does.
+        return sqs.Queue(
             self, "DeadLetters",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=cdk.Duration.days(14),
         )  # fmt: skip
+
+    def _queue(self, configuration: Configuration) -> sqs.Queue:
         longest = int(configuration.functions.timeout.total_seconds())
         return sqs.Queue(
             self, "Queue",
@@ -89,7 +94,9 @@ class IncidentAnalyst(Construct):
             # Longer than a claim is respected, so that a retry finds it given up or done.
             visibility_timeout=cdk.Duration.seconds(max(6 * longest, 180)),
             retention_period=cdk.Duration.days(1),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=kept, max_receive_count=TRIES),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead_letters, max_receive_count=TRIES
+            ),
         )  # fmt: skip
 
     def _allow_asking(self, settings: AnalysisSettings) -> None:

@@ -14,6 +14,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "MetricProcessor": TriageSettings,
     "IncidentResponder": ResponseSettings,
     "CommandListener": Settings,
+    "IncidentAnalyst": Settings,
 }
 
 
