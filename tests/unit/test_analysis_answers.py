@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from autorecovery.analysis.dossier import CHARACTERS_PER_TOKEN, LONGEST_PIECE, Dossier
 from autorecovery.analysis.inert import one_line, without_markup
@@ -15,7 +17,7 @@ from autorecovery.analysis.prompt import (
     prompt_of,
     room_for_evidence,
 )
-from autorecovery.analysis.read_answer import UNVERIFIED, Read, read_answer
+from autorecovery.analysis.read_answer import UNVERIFIED, Read, UnusableAnswerError, read_answer
 from autorecovery.analysis.redact import Redactor
 from autorecovery.analysis.spend import Price, most
 from autorecovery.config import AnalysisSettings
@@ -113,7 +115,7 @@ def test_a_step_that_leads_away_or_obeys_the_log_is_dropped(answered: object) ->
 
 
 def test_every_text_of_an_answer_has_a_bound_and_no_secret() -> None:
-    text = "password=hunter2 " + "word " * 100_000
+    text = "password=hunter2 " + "word " * 10_000
     taken = read(
         summary=text,
         likely_causes=[cause(text=text)] * 50,
@@ -145,6 +147,35 @@ def test_every_text_of_an_answer_has_a_bound_and_no_secret() -> None:
 def test_what_a_model_writes_is_plain_words(text: str, inert: str) -> None:
     assert without_markup(text) == inert
     assert one_line(text).isprintable()
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40)
+    | st.sampled_from(["E1", "E2", "E9", "high", "none"]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(
+        st.sampled_from([*GOOD, "text", "evidence_ids", "command", "risk", "x"]), inner, max_size=5
+    ),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@given(ANYTHING, st.sampled_from(["tool_use", "end_turn", "max_tokens", "new_reason"]))
+@settings(
+    max_examples=60, deadline=None, derandomize=True, database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
+def test_any_answer_at_all_is_read_or_refused(content: object, stopped: str) -> None:
+    try:
+        taken = read_answer(Reply(content, stopped, 1, 1), DOSSIER, Recovered.NO, Redactor())
+    except UnusableAnswerError as refusal:
+        assert str(refusal)
+        return
+    for kept in taken.opinion.likely_causes:
+        assert kept.evidence_ids
+        assert set(kept.evidence_ids) <= {"E1", "E2"}
+    said = [taken.opinion.summary, *taken.opinion.not_known]
+    assert all(text.isprintable() for text in said)
 
 
 # What it is asked
