@@ -33,7 +33,7 @@ def message(world: AnalysisWorld, **more: Any) -> dict[str, Any]:
     return {"Records": [{"messageId": "m-1", "body": body, "eventSource": "aws:sqs"}]}
 
 
-NOTHING = {"batchItemFailures": []}
+NOTHING: dict[str, Any] = {"batchItemFailures": []}
 AGAIN = {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
 
 

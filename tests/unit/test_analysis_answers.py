@@ -72,7 +72,7 @@ def test_a_claim_that_cites_or_says_nothing_is_dropped_and_counted(answered: obj
 
 def test_an_answer_without_a_claim_may_still_tell_what_is_not_known() -> None:
     taken = read(likely_causes="none", next_steps=None, not_known=["why", 7, ""])
-    assert taken.opinion.likely_causes == taken.opinion.next_steps == ()
+    assert (taken.opinion.likely_causes, taken.opinion.next_steps) == ((), ())
     assert taken.opinion.not_known == ("why", "gap")
 
 

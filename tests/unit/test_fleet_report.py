@@ -82,7 +82,7 @@ def test_a_fleet_that_is_well_is_said_to_be_well() -> None:
     analysis = Yard().report()
     assert analysis.by == RULE_BASED
     assert analysis.summary.startswith("0 incidents open, 0 of them critical; within a day 0")
-    assert analysis.likely_causes == analysis.next_steps == ()
+    assert (analysis.likely_causes, analysis.next_steps) == ((), ())
     assert analysis.did_recovery_work is Recovered.NOT_RUN
 
 
