@@ -22,6 +22,7 @@ class Recording:
     error: str = ""
     """The name of the exception, as its header tells it."""
     seconds: float = 0.0
+    hangs_up: bool = False
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def plays(self, name: str, seconds: float = 0.0) -> "Recording":
@@ -44,6 +45,9 @@ def converse() -> Iterator[tuple[str, Recording]]:
             size = int(self.headers["Content-Length"])
             recording.asked.append((unquote(self.path), json.loads(self.rfile.read(size))))
             threading.Event().wait(recording.seconds)
+            if recording.hangs_up:
+                self.close_connection = True
+                return
             self.send_response(recording.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(recording.body)))

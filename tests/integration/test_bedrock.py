@@ -114,6 +114,14 @@ def test_a_slow_model_is_waited_for_no_longer_than_configured(
     assert failure.value.billed
 
 
+def test_a_call_that_breaks_off_may_have_cost_something(server: tuple[str, Recording]) -> None:
+    address, recording = server
+    recording.hangs_up = True
+    with pytest.raises(AnalysisError, match="ConnectionClosedError") as failure:
+        model(address).ask(PROMPT)
+    assert failure.value.billed
+
+
 def test_where_nobody_listens_nothing_is_paid() -> None:
     with pytest.raises(AnalysisError, match="not asked") as failure:
         model("http://127.0.0.1:9").ask(PROMPT)

@@ -12,7 +12,7 @@ from autorecovery.analysis.lines import quote
 from autorecovery.analysis.measured import course_of, limits_of, tell_course, tell_series
 from autorecovery.analysis.redact import Redactor
 from autorecovery.config import Configuration
-from autorecovery.models.analysis import Analysis, Recovered
+from autorecovery.models.analysis import Analysis, Cause, Recovered
 from autorecovery.models.incident import (
     Attempt,
     CommandState,
@@ -46,6 +46,11 @@ CALM = [31.0, 30, 33, 31, 32]
 
 def text_of(analysis: Analysis, kind: str) -> str:
     return "\n".join(piece.text for piece in analysis.evidence if piece.kind == kind)
+
+
+def kinds_of(cause: Cause, analysis: Analysis) -> list[str]:
+    """Return what kinds of evidence a cause cites."""
+    return [piece.kind for piece in analysis.evidence if piece.id in cause.evidence_ids]
 
 
 def looked_into(world: AnalysisWorld) -> Analysis:
@@ -121,7 +126,9 @@ def test_a_metric_is_evidence_and_what_is_no_number_is_counted() -> None:
     analysis = looked_into(world)
     assert "rose from 31.5 % to 97 %" in analysis.summary
     assert "1 more were no finite numbers" in text_of(analysis, "metric")
-    assert any("something happened then" in cause.text for cause in analysis.likely_causes)
+    (cause,) = analysis.likely_causes
+    assert "something happened then" in cause.text
+    assert kinds_of(cause, analysis) == ["metric"]
 
 
 def test_what_grows_slowly_is_told_as_growth() -> None:
@@ -177,7 +184,7 @@ def test_the_line_that_tripped_it_stands_in_for_a_log_that_is_gone() -> None:
     assert text_of(analysis, "log") == "the line that tripped it: oom-killer ran"
     (cause,) = analysis.likely_causes
     assert cause.text == "The log tells that memory ran out."
-    assert [p.kind for p in analysis.evidence if p.id in cause.evidence_ids] == ["log"]
+    assert kinds_of(cause, analysis) == ["log"]
 
 
 # What was done
@@ -248,7 +255,9 @@ def test_a_script_that_was_killed_is_told_with_its_code_and_the_end_of_its_outpu
     assert "exit code 137 (it was killed (signal 9)" in told
     assert "End of its output: restarting …" in told
     assert "not recovered on fresh data" in text_of(analysis, "verification")
-    assert any("was itself killed" in cause.text for cause in analysis.likely_causes)
+    (cause,) = analysis.likely_causes
+    assert "was itself killed" in cause.text
+    assert kinds_of(cause, analysis) == ["attempt"]
     assert any("exit code 137" in each for each in analysis.not_known)
 
 
@@ -326,7 +335,9 @@ def test_what_helped_before_is_the_next_step_and_what_returns_is_named() -> None
     assert "relieve_memory helped, healthy on fresh data after the script ended after 5m" in history
     assert "relieve_memory did not help" in history
     assert "verified in 3 of 4 attempts" in text_of(analysis, "scorecard")
-    assert any("the same trouble again" in cause.text for cause in analysis.likely_causes)
+    (cause,) = analysis.likely_causes
+    assert "the same trouble again: 5 earlier cases" in cause.text
+    assert kinds_of(cause, analysis) == ["history"]
 
 
 def test_a_cure_that_holds_only_for_a_while_is_told_as_such() -> None:
@@ -350,7 +361,9 @@ def test_other_trouble_on_the_same_machine_may_be_the_same() -> None:
     world.world.incidents.open(replace(other, id="inc-other", level=Level.WARNING))
     analysis = looked_into(world)
     assert text_of(analysis, "neighbours").endswith("on this target: disk (warning)")
-    assert any("1 other incident on the same machine" in c.text for c in analysis.likely_causes)
+    (cause,) = analysis.likely_causes
+    assert "1 other incident on the same machine" in cause.text
+    assert kinds_of(cause, analysis) == ["neighbours"]
 
 
 def test_changes_of_state_are_evidence() -> None:

@@ -96,7 +96,9 @@ def _plain(opinion: Opinion, redact: Callable[[str], str]) -> Opinion:
     def plain(text: str, kind: str) -> str:
         return shortened(one_line(redact(text)), LONGEST[kind])
 
-    causes = tuple(replace(c, text=plain(c.text, "cause")) for c in opinion.likely_causes)
+    # Of what had no room in the dossier nobody can show that it is so.
+    proven = (cause for cause in opinion.likely_causes if cause.evidence_ids)
+    causes = tuple(replace(cause, text=plain(cause.text, "cause")) for cause in proven)
     steps = tuple(replace(s, text=plain(s.text, "step")) for s in opinion.next_steps)
     return replace(
         opinion,

@@ -202,18 +202,21 @@ def _summary(found: Fleet) -> str:
 def _causes(found: Fleet, dossier: Dossier) -> Iterator[Cause]:
     standing = Counter(incident.rule_name for incident, _ in found.standing)
     for rule, count in standing.most_common(1):
-        if count >= RETURNS and (ids := dossier.ids("open")):
+        if count >= RETURNS:
             text = f"{count} open incidents of rule {rule}: perhaps one cause that they share."
-            yield Cause(text, ids, Confidence.MEDIUM)
-    offenders = dossier.ids("offender")
-    for ((rule, key), count), id in zip(_offenders(found), offenders, strict=False):
+            yield Cause(text, dossier.ids("open"), Confidence.MEDIUM)
+    for (rule, key), count in _offenders(found):
         text = f"{key} returns to {rule} ({count} times in 7 days): recovery does not cure it."
-        yield Cause(text, (id,), Confidence.HIGH)
+        yield Cause(text, _ids(dossier, "offender", f"{key} broke rule {rule} "), Confidence.HIGH)
     for rule, script in sorted(_in_vain(found)):
-        said = (piece for piece in dossier.pieces if piece.kind == "scorecard")
-        if ids := tuple(p.id for p in said if p.text.startswith(f"{script} under {rule} ")):
-            text = f"{script} has stopped helping under {rule}: what it cured may have changed."
-            yield Cause(text, ids, Confidence.MEDIUM)
+        text = f"{script} has stopped helping under {rule}: what it cured may have changed."
+        ids = _ids(dossier, "scorecard", f"{script} under {rule} ")
+        yield Cause(text, ids, Confidence.MEDIUM)
+
+
+def _ids(dossier: Dossier, kind: str, beginning: str) -> tuple[str, ...]:
+    pieces = (piece for piece in dossier.pieces if piece.kind == kind)
+    return tuple(piece.id for piece in pieces if piece.text.startswith(beginning))
 
 
 def _steps(found: Fleet) -> Iterator[Step]:

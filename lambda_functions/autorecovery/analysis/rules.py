@@ -19,6 +19,9 @@ from autorecovery.notices.compose import what_is_wrong
 
 MOST_CAUSES, MOST_STEPS = 4, 5
 
+RETURNS = 3
+"""So many earlier cases on one target are the same trouble coming back."""
+
 SUDDEN = timedelta(minutes=10)
 """What comes faster has an event behind it; what comes slower has grown."""
 
@@ -92,29 +95,30 @@ def _causes(found: Findings, dossier: Dossier) -> Iterator[Cause]:
         ids = tuple(piece.id for piece in logs if sign.words.search(piece.text))
         yield Cause(f"The log tells that {sign.name}.", ids, Confidence.MEDIUM)
     for attempt in found.attempts:
-        if attempt.status.exit_code == 137 and (ids := dossier.ids("attempt")):
+        if attempt.status.exit_code == 137:
+            ids = dossier.ids("attempt")
             yield Cause(
                 f"{attempt.script} was itself killed: memory may have run out.", ids, Confidence.LOW
             )
-    if found.neighbours and (ids := dossier.ids("neighbours")):
+    if found.neighbours:
         yield Cause(
             f"{_count(len(found.neighbours), 'other incident')} on the same machine: it may be one"
             " trouble that shows in several places.",
-            ids, Confidence.LOW,
+            dossier.ids("neighbours"), Confidence.LOW,
         )  # fmt: skip
     course = course_of(found.points, found.incident)
-    if course and course.rose_within is not None and (ids := dossier.ids("metric")):
+    if course and course.rose_within is not None:
         within = write_duration(course.rose_within)
         how = (
             f"It came within {within}: something happened then, rather than grew."
             if course.rose_within <= SUDDEN
             else f"It took {within} to come: a leak or a growing load, rather than an event."
         )
-        yield Cause(how, ids, Confidence.LOW)
-    if len(found.past) >= 3 and (ids := dossier.ids("history")):
+        yield Cause(how, dossier.ids("metric"), Confidence.LOW)
+    if len(found.past) >= RETURNS:
         yield Cause(
             f"It is the same trouble again: {len(found.past)} earlier cases here in 30 days.",
-            ids, Confidence.MEDIUM,
+            dossier.ids("history"), Confidence.MEDIUM,
         )  # fmt: skip
 
 
@@ -131,7 +135,7 @@ def _steps(found: Findings, recovered: Recovered) -> Iterator[Step]:
         yield Step(*HELD[held])
     for sign in signs_in(line.message for line in found.lines):
         yield Step(sign.step, Risk.NONE)
-    if recovered is Recovered.YES and len(found.past) >= 3:
+    if recovered is Recovered.YES and len(found.past) >= RETURNS:
         yield Step("The cure holds only for a while: look for the cause itself.", Risk.NONE)
     yield Step(
         "Read the whole story, with what every gate said.", Risk.NONE,
