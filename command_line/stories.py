@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autorecovery.analysis.crowd import membership_in
+from autorecovery.analysis.crowd import company_of
 from autorecovery.models.analysis import Analysis, analyses_in
 from autorecovery.models.canary import CANARY
 from autorecovery.models.incident import Entry, EntryKind, Incident
@@ -88,10 +88,10 @@ def explain(wanted: str, stack: str | None, variables: Mapping[str, str], *, as_
 
 
 def _analyses(incident: Incident, log: "IncidentLog") -> list[Analysis]:
-    """Return the analyses of an incident, or of the crowd that its own story says it came in."""
-    story = log.timeline(incident.id)
-    crowd = membership_in(story, incident.rule_name)
-    return analyses_in(log.timeline(crowd.conversation) if crowd else story)
+    """Return the analyses of an incident, and those of the company it is told in."""
+    company = company_of(incident, log)
+    mine = analyses_in(log.timeline(incident.id))
+    return mine + (analyses_in(log.timeline(company.group.id)) if company else [])
 
 
 def _because(entry: Entry) -> list[str]:

@@ -36,6 +36,7 @@ class Responder(Construct):
             "IncidentResponder",
             "Lives one incident: tells people, recovers, verifies, hands over.",
             RECOVERY_DOCUMENTS=documents.as_environment,
+            ALIAS=ALIAS,
         )
         self._allow_reading()
         table.grant_use(self.function)
@@ -47,6 +48,7 @@ class Responder(Construct):
         self.alias = lambda_.Alias(
             self, "Alias", alias_name=ALIAS, version=self.function.current_version
         )
+        self._allow_telling_of_groups()
 
     def grant_start(self, function: lambda_.IFunction) -> None:
         """Let the function start responses, which durable functions do only when qualified."""
@@ -67,6 +69,31 @@ class Responder(Construct):
         )
         accept(
             function,
+            "IAM5[Resource::<IncidentResponder.Arn>:*]",
+            "A running execution belongs to the version it was started with, whichever that was.",
+        )
+
+    def _allow_telling_of_groups(self) -> None:
+        """Let a response start and wake the execution that tells of a group of incidents.
+
+        In a policy of its own: the function waits for its default policy, which cannot name it.
+        """
+        assert self.function.role is not None, "made with the function"
+        policy = iam.Policy(
+            self, "Groups",
+            statements=[
+                iam.PolicyStatement(
+                    actions=["lambda:InvokeFunction"], resources=[self.alias.function_arn]
+                ),
+                iam.PolicyStatement(
+                    actions=["lambda:SendDurableExecutionCallbackSuccess"],
+                    resources=[f"{self.function.function_arn}:*"],
+                ),
+            ],
+        )  # fmt: skip
+        self.function.role.attach_inline_policy(policy)
+        accept(
+            policy,
             "IAM5[Resource::<IncidentResponder.Arn>:*]",
             "A running execution belongs to the version it was started with, whichever that was.",
         )

@@ -8,7 +8,7 @@ from autorecovery.adapters.aws.durable_workflow import DurableWorkflow
 from autorecovery.bootstrap.response import response
 from autorecovery.observability import logger
 from autorecovery.ports import Workflow
-from autorecovery.response.run import respond
+from autorecovery.response.run import run
 from autorecovery.response.stage import Response
 from autorecovery.settings import environment
 
@@ -16,8 +16,8 @@ _log = logger("incident_responder", environment().get("LOG_LEVEL", "INFO"))
 
 
 def handle(event: dict[str, Any], flow: Workflow, app: Response) -> dict[str, Any]:
-    """Return how the incident named in the event ended."""
-    ending = respond(event["incident_id"], flow, app)
+    """Return how the incident, or the group of incidents, named in the event ended."""
+    ending = run(event["incident_id"], flow, app)
     answer = {
         "incident": ending.incident_id,
         "reason": str(ending.reason),

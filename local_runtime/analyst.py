@@ -39,6 +39,10 @@ class AnalysedBoard:
         self._people.post(notice)
         self._ask(notice)
 
+    def withhold(self, notice: Notice, why: str) -> None:
+        """See Noticeboard.withhold; what a silence keeps from people is looked into for nobody."""
+        self._people.withhold(notice, why)
+
 
 class LocalAnalyst:
     """Looks into incidents one after the other, each a while after it was asked to."""

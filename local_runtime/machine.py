@@ -21,7 +21,7 @@ from autorecovery.config import Configuration
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.signal import Target, TargetKind
 from autorecovery.ports import Presence
-from autorecovery.response.run import respond
+from autorecovery.response.run import run
 from autorecovery.response.stage import Response
 from autorecovery.scripts import Script
 from autorecovery.triage.outcome import Outcome
@@ -85,6 +85,9 @@ class Board:
         """See Noticeboard.post."""
         self._show(notice)
 
+    def withhold(self, notice: Notice, why: str) -> None:
+        """See Noticeboard.withhold. A console shows what is told, and nothing else."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -112,6 +115,8 @@ class Machine:
         for incident in found:
             self.responses.start(incident.incident_id)
             self.analyst.look_into(incident.incident_id, NoticeKind.OPENED)
+        for group in self.incidents.open_groups():
+            self.responses.start(group.id)
         return len(found)
 
     def close(self) -> None:
@@ -179,6 +184,7 @@ def assemble(
             model=model_of(configuration.analysis),
         )
     )
+    mailbox = Mailbox(database)
     response = Response(
         configuration=configuration,
         incidents=incidents,
@@ -189,9 +195,10 @@ def assemble(
         controls=SqliteControls(database),
         budget=SqliteControls(database),
         noticeboard=AnalysedBoard(board, analyst.ask),
+        responses=mailbox,
         clock=utc_now,
     )
-    responses = LocalResponses(lambda incident_id, flow: respond(incident_id, flow, response))
+    responses = LocalResponses(lambda execution, flow: run(execution, flow, response))
     triage = Triage(
         configuration=configuration,
         incidents=incidents,
@@ -212,6 +219,6 @@ def assemble(
         responses,
         triage,
         response,
-        Attendant(Mailbox(database), responses),
+        Attendant(mailbox, responses),
         analyst,
     )

@@ -111,12 +111,16 @@ class ListedNotices:
 
     def __init__(self) -> None:
         self.posted: list[Notice] = []
+        self.withheld: list[tuple[Notice, str]] = []
         self.is_down = False
 
     def post(self, notice: Notice) -> None:
         if self.is_down:
             raise NoticeError("the board is down")
         self.posted.append(notice)
+
+    def withhold(self, notice: Notice, why: str) -> None:
+        self.withheld.append((notice, why))
 
 
 class RecordingStarter:

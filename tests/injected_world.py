@@ -25,7 +25,7 @@ from autorecovery.response.stage import Response
 from autorecovery.scripts import shipped_scripts
 from autorecovery.settings import DocumentVersion
 from autorecovery.triage.run import Triage, triage
-from tests.fakes import ListedNotices, MeasuredWorld
+from tests.fakes import ListedNotices, MeasuredWorld, RecordingStarter
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = shipped_scripts(ROOT / "recovery_scripts")
@@ -119,6 +119,7 @@ def live_through(
         controls=SqliteControls(database),
         budget=SqliteControls(database),
         noticeboard=ListedNotices(),
+        responses=RecordingStarter(),
         clock=clock,
     )
     app = Triage(

@@ -27,7 +27,13 @@ from autorecovery.models.signal import LogOrigin, MetricOrigin, Origin, Signal, 
 from autorecovery.ports import Presence
 from autorecovery.response.run import respond
 from autorecovery.response.stage import Response
-from tests.fakes import FixedDirectory, ListedNotices, MeasuredWorld, ScriptedRunner
+from tests.fakes import (
+    FixedDirectory,
+    ListedNotices,
+    MeasuredWorld,
+    RecordingStarter,
+    ScriptedRunner,
+)
 
 START = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 INSTANCE = Target.named("i-0123456789abcdef0")
@@ -109,6 +115,7 @@ class World:
         self.reader = MeasuredWorld(self.clock, self.value_at)
         self.reader.line_of = cpu_line
         self.board = ListedNotices()
+        self.starter = RecordingStarter()
         self.execution = Execution()
         self.configuration = configuration or Configuration.model_validate({})
         self.incidents.open(opened)
@@ -125,6 +132,7 @@ class World:
             controls=self.controls,
             budget=self.controls,
             noticeboard=self.board,
+            responses=self.starter,
             clock=self.clock,
         )
 

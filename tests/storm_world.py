@@ -38,8 +38,10 @@ from autorecovery.ports import (
     Presence,
     ResponseStarter,
 )
-from autorecovery.response.run import respond
+from autorecovery.response.company import company_in
+from autorecovery.response.run import run
 from autorecovery.response.stage import Response
+from autorecovery.response.telling import BOOK
 from autorecovery.triage.outcome import Outcome
 from autorecovery.triage.run import Triage, triage
 from tests.fakes import FixedDirectory, ListedDeadLetters, ListedNotices, ScriptedRunner
@@ -257,7 +259,7 @@ class Agenda:
         assert app is not None, "responses need something to work with"
         execution = self.executions[incident_id]
         try:
-            respond(incident_id, SimulatedWorkflow(execution, self.clock, incident_id), app)
+            run(incident_id, SimulatedWorkflow(execution, self.clock, incident_id), app)
         except SuspendedError:
             until = execution.journal[-1].until
             assert until is not None, "only waits suspend"
@@ -297,7 +299,7 @@ class WatchedBudget(SqliteControls):
         self, group: str, lease: Lease, allowed: FleetAllowance, now: datetime
     ) -> Reason | None:
         refusal = super().reserve(group, lease, allowed, now)
-        if refusal is None:
+        if refusal is None and group != BOOK:
             self.out.add(lease.token)
             self.most = max(self.most, len(self.out))
         return refusal
@@ -373,6 +375,7 @@ class Place:
             controls=self.stores.controls,
             budget=self.stores.budget,
             noticeboard=self.board,
+            responses=self.agenda,
             clock=self.clock,
         )
 
@@ -402,22 +405,31 @@ class Place:
 def unannounced(incidents: Iterable[Incident], place: Place) -> list[str]:
     """Return the incidents of which nobody was told.
 
-    Told is what a delivered notice names, and what was folded into a storm, by its own timeline,
-    of which a notice was delivered that counts it: one that came no earlier than it was folded.
+    Told is what a delivered notice names, and what was told in a group, by its own story, of which
+    a notice was delivered that counts it: one that came no earlier than it joined.
     """
     named = {notice.incident_id for notice in place.board.posted}
-    crowds = [notice for notice in place.board.posted if notice.kind is NoticeKind.STORM]
+    newest = {n.conversation: n.at for n in place.board.posted if n.kind is NoticeKind.STORM}
     return [
         each.id
         for each in incidents
-        if each.id not in named and not any(n.at >= _folded_at(each, place) for n in crowds)
+        if each.id not in named and not _is_counted(each, place, newest)
     ]
 
 
-def _folded_at(incident: Incident, place: Place) -> datetime:
+def _is_counted(incident: Incident, place: Place, newest: dict[str, datetime]) -> bool:
     story = place.stores.incidents.timeline(incident.id)
-    folded = (entry.at for entry in story if "storm" in entry.facts)
-    return min(folded, default=datetime.max.replace(tzinfo=UTC))
+    joined = next((entry.at for entry in story if "group" in entry.facts), None)
+    company = company_in(story)
+    if company is None or joined is None:
+        return False
+    told_in = [company.group.id, *_passed_on(company.group.id, place)]
+    return any(newest.get(group, START) >= joined for group in told_in)
+
+
+def _passed_on(group_id: str, place: Place) -> list[str]:
+    """Return the conversations in which this group's own messages were told."""
+    return [why.rpartition(" ")[2] for n, why in place.board.withheld if n.conversation == group_id]
 
 
 def beyond_the_budget(place: Place) -> list[str]:

@@ -55,6 +55,7 @@ def rehearse(
         controls=SqliteControls(database),
         budget=SqliteControls(database),
         noticeboard=_PrintedNotices(Wording.of(configuration), write),
+        responses=Nobody(),
         clock=virtual,
     )
     return Triage(
@@ -155,6 +156,9 @@ class _PrintedNotices:
     def post(self, notice: Notice) -> None:
         subject, text = subject_line(notice, self._wording), body(notice, self._wording)
         self._write(f"DRY RUN, would publish: {subject}\n{text}\n")
+
+    def withhold(self, notice: Notice, why: str) -> None:
+        self._write(f"DRY RUN, would not publish ({why}): {notice.headline}")
 
 
 class _EverybodyOptedIn:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
     )
     from autorecovery.models.delivery import Delivery, Record, Thread
     from autorecovery.models.fleet import FleetAllowance, Lease, Ledger
-    from autorecovery.models.history import Case, Storm
+    from autorecovery.models.group import Group, GroupKind
+    from autorecovery.models.history import Case
     from autorecovery.models.incident import (
         Attempt,
         Breach,
@@ -190,20 +191,26 @@ class IncidentLog(Protocol):
     ) -> Sequence[Case]:
         """Like `cases`, of one target: many on others hide none of its own."""
 
-    def join_storm(self, rule_name: str, now: datetime, quiet: timedelta) -> Storm:
-        """Return the storm of this rule that goes on, or a new one that begins now.
+    def join_group(
+        self, kind: GroupKind, name: str, who: str, now: datetime, quiet: timedelta
+    ) -> tuple[Group, bool]:
+        """Return the group of this name that can be joined, or a new one that begins now; and
+        whether `who` is its first, in an earlier life too.
 
-        A storm goes on until nobody has joined it for so long.
+        It can be joined until nobody has for so long, or until it was ended.
         """
 
-    def storm(self, rule_name: str) -> Storm | None:
-        """Return the storm that goes on under this rule, or may go on."""
+    def goes_on(self, group: Group) -> bool:
+        """Return whether this group was not ended: somebody tells what is said in it."""
 
-    def end_storm(self, storm: Storm) -> None:
-        """See to it that nobody joins this storm any more; harmless where it ended before."""
+    def end_group(self, group: Group) -> None:
+        """See to it that nobody joins this group any more; harmless where it ended before."""
 
     def record(self, incident_id: str, entry: Entry) -> None:
-        """Append to the timeline; an entry of the same key stands already and is kept."""
+        """Append to the timeline; an entry of the same key stands already and is kept.
+
+        Groups have timelines too, and can be waited for and woken, under their own ids.
+        """
 
     def timeline(self, incident_id: str) -> Sequence[Entry]:
         """Return the story so far, oldest first."""
@@ -321,6 +328,9 @@ class Noticeboard(Protocol):
 
     def post(self, notice: Notice) -> None:
         """Publish a notice; NoticeError where nobody took it."""
+
+    def withhold(self, notice: Notice, why: str) -> None:
+        """Remember a notice that is not put up, and why."""
 
 
 class NoticeLog(Protocol):

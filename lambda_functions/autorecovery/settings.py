@@ -72,6 +72,15 @@ class ResponseSettings(Settings):
 
     recovery_documents: dict[str, DocumentVersion]
     """Script name to the document that carries it."""
+    aws_lambda_function_name: str = Field(min_length=1)
+    """What Lambda calls this function."""
+    alias: str = Field(min_length=1)
+    """The alias under which its executions are started: also those that tell of a group."""
+
+    @property
+    def responder(self) -> str:
+        """Return the qualified name of this function."""
+        return f"{self.aws_lambda_function_name}:{self.alias}"
 
     @field_validator("recovery_documents", mode="before")
     @classmethod

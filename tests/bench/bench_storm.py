@@ -17,8 +17,10 @@ import orjson
 
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
+from autorecovery.models.group import is_group
 from tests.bench.ratios import finish
 from tests.storm_world import (
+    START,
     CountedDatabase,
     Delivery,
     Place,
@@ -33,7 +35,9 @@ ROUNDS = 3
 MICROSECONDS_A_SIGNAL = 20.0
 
 RESPONDED = STORM
-LASTING = timedelta(minutes=5)
+MESSAGES = 10
+
+LASTING = timedelta(minutes=10)
 """How long responses go on after the storm: attempts end, and everything held is handed over."""
 
 BY_THE_HOUR = """
@@ -175,6 +179,7 @@ def _responses(name: str, storm: Storm, limits: str) -> bool:
     place.live(LASTING)
     incidents = place.opened()
     excess, untold = beyond_the_budget(place), unannounced(incidents, place)
+    alone = sum(not is_group(execution) for execution in place.executions)
     signals, executions = storm.signals, len(place.executions)
     counts = {
         "reads": database.reads, "writes": database.writes, "durable executions": executions,
@@ -184,8 +189,12 @@ def _responses(name: str, storm: Storm, limits: str) -> bool:
     _say(name, f"{signals:,} signals of {storm.instances:,} machines; in all (and a signal):")
     print(f"       {told}")
     holds = _say("commands beyond the budget", ", ".join(excess) or "none", holds=not excess)
-    holds &= _say("incidents without a response", f"{len(incidents) - executions}",
-                  holds=len(incidents) == executions == storm.breaches)  # fmt: skip
+    holds &= _say("incidents without a response", f"{len(incidents) - alone}",
+                  holds=len(incidents) == alone == storm.breaches)  # fmt: skip
+    early = [n for n in place.board.posted if n.at < START + timedelta(minutes=10)]
+    told_early = f"{len(early)}, at most {MESSAGES}"
+    name = "messages to people in the first ten minutes"
+    holds &= _say(name, told_early, holds=len(early) <= MESSAGES)
     return _say("incidents unannounced", f"{len(untold)}", holds=not untold) and holds
 
 

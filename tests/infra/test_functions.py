@@ -18,6 +18,9 @@ SETTINGS: dict[str, type[Settings]] = {
 }
 
 
+SET_BY_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME"}
+
+
 def test_these_functions_exist_under_these_names(synthesized: Synthesized) -> None:
     assert set(synthesized.of_type("AWS::Lambda::Function")) == set(SETTINGS)
 
@@ -27,8 +30,8 @@ def test_the_stack_sets_every_variable_the_function_reads(
     function: str, synthesized: Synthesized
 ) -> None:
     resource = synthesized.template["Resources"][function]
-    variables = resource["Properties"]["Environment"]["Variables"]
-    assert {name.upper() for name in SETTINGS[function].model_fields} <= set(variables)
+    variables = {*resource["Properties"]["Environment"]["Variables"], *SET_BY_LAMBDA}
+    assert {name.upper() for name in SETTINGS[function].model_fields} <= variables
 
 
 def test_a_dry_run_can_be_asked_of_every_function(synthesized: Synthesized) -> None:

@@ -150,17 +150,20 @@ def test_every_action_has_its_permissions() -> None:
     assert set(CHANGES) == set(LOOKS) == set(InstanceAction)
 
 
-def test_only_triage_may_start_a_response_and_only_by_the_alias(synthesized: Synthesized) -> None:
+def test_only_triage_and_a_response_itself_may_start_one_and_only_by_the_alias(
+    synthesized: Synthesized,
+) -> None:
     (alias,) = synthesized.of_type("AWS::Lambda::Alias")
     for function in FUNCTIONS:
         invoking = [
             s for s in synthesized.statements_of(function) if "lambda:InvokeFunction" in _actions(s)
         ]
-        expected = [[{"Ref": alias}]] if function == "MetricProcessor" else []
+        may = function in ("MetricProcessor", "IncidentResponder")  # the latter: for a group
+        expected = [[{"Ref": alias}]] if may else []
         assert [_resources(statement) for statement in invoking] == expected
 
 
-@pytest.mark.parametrize("function", ["MetricProcessor", "CommandListener"])
+@pytest.mark.parametrize("function", ["MetricProcessor", "CommandListener", "IncidentResponder"])
 def test_who_wakes_a_response_reaches_its_executions_in_every_version(
     function: str, synthesized: Synthesized
 ) -> None:

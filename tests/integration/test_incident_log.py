@@ -15,6 +15,7 @@ from autorecovery.adapters.aws.incident_log import DynamoDbIncidentLog
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.errors import StoreError
+from autorecovery.models.group import Group, GroupKind
 from autorecovery.models.incident import Breach, Entry, EntryKind, Incident, Sighting
 from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.signal import Target, TargetKind
@@ -298,40 +299,63 @@ def test_of_the_cases_only_the_newest_since_then_are_returned(log: IncidentLog) 
     assert [case.target_key for case in log.cases("cpu", since, 9)] == ["host/web-4"]
 
 
-# Storms
+# Groups
+
+ALIKE = GroupKind.ALIKE
 
 
-def test_a_storm_goes_on_while_others_join_and_a_later_one_is_another(log: IncidentLog) -> None:
+def test_a_group_is_joined_while_others_join_and_a_later_one_is_another(log: IncidentLog) -> None:
     quiet = 10 * MINUTE
-    first = log.join_storm("cpu", START, quiet)
-    assert first.began == START
-    assert log.join_storm("cpu", START + 9 * MINUTE, quiet) == first
-    assert log.join_storm("cpu", START + 18 * MINUTE, quiet) == first
-    assert log.join_storm("memory", START + 18 * MINUTE, quiet).began == START + 18 * MINUTE
-    second = log.join_storm("cpu", START + 29 * MINUTE, quiet)
-    assert second.began == START + 29 * MINUTE
-    assert log.storm("cpu") == second
-    assert log.storm("disk") is None
-    assert second.id != first.id
+    first, is_new = log.join_group(ALIKE, "cpu", "inc-1", START, quiet)
+    assert (first, is_new) == (Group(ALIKE, "cpu", START), True)
+    assert log.join_group(ALIKE, "cpu", "inc-2", START + 9 * MINUTE, quiet) == (first, False)
+    assert log.join_group(ALIKE, "cpu", "inc-3", START + 18 * MINUTE, quiet) == (first, False)
+    assert log.join_group(ALIKE, "cpu", "inc-1", START + 18 * MINUTE, quiet) == (first, True)
+    at = START + 18 * MINUTE
+    assert log.join_group(ALIKE, "memory", "inc-1", at, quiet) == (Group(ALIKE, "memory", at), True)
+    assert log.join_group(GroupKind.FLAPPING, "cpu", "inc-1", at, quiet)[1]
+    later = START + 29 * MINUTE
+    assert log.join_group(ALIKE, "cpu", "inc-1", later, quiet) == (Group(ALIKE, "cpu", later), True)
+    assert log.goes_on(first), "it cannot be joined any more, and is still told"
 
 
-def test_a_storm_that_was_ended_is_joined_by_nobody_and_its_end_ends_no_other(
+def test_a_group_that_was_ended_is_joined_by_nobody_and_its_end_ends_no_other(
     log: IncidentLog,
 ) -> None:
-    first = log.join_storm("cpu", START, MINUTE)
-    log.end_storm(first)
-    assert log.storm("cpu") is None
-    second = log.join_storm("cpu", START + SECOND, MINUTE)
-    assert second.began == START + SECOND
-    log.end_storm(first)
-    assert log.storm("cpu") == second
+    first, _ = log.join_group(ALIKE, "cpu", "inc-1", START, MINUTE)
+    log.end_group(first)
+    log.end_group(first)
+    assert not log.goes_on(first)
+    second, is_new = log.join_group(ALIKE, "cpu", "inc-1", START + SECOND, MINUTE)
+    assert (second.began, is_new) == (START + SECOND, True)
+    log.end_group(first)
+    assert log.goes_on(second)
+    assert log.join_group(ALIKE, "cpu", "inc-2", START + 2 * SECOND, MINUTE) == (second, False)
 
 
-def test_of_many_that_join_at_once_all_are_in_the_same_storm(log: IncidentLog) -> None:
+def test_of_many_that_join_at_once_one_is_first_and_all_are_in_the_same_group(
+    log: IncidentLog,
+) -> None:
     moments = [START + timedelta(milliseconds=number) for number in range(16)]
     with ThreadPoolExecutor(8) as pool:
-        storms = list(pool.map(lambda at: log.join_storm("cpu", at, MINUTE), moments))
-    assert len({storm.id for storm in storms}) == 1
+        joined = list(
+            pool.map(lambda at: log.join_group(ALIKE, "cpu", f"inc-{at}", at, MINUTE), moments)
+        )
+    assert len({group.id for group, _ in joined}) == 1
+    assert sum(is_new for _, is_new in joined) == 1
+
+
+def test_a_group_has_a_story_and_can_be_waited_for(log: IncidentLog) -> None:
+    group, _ = log.join_group(ALIKE, "cpu " * 100, "inc-1", START, MINUTE)
+    assert log.wake_token(group.id) is None
+    log.wait_for_wake(group.id, "token-1")
+    log.wait_for_wake(group.id, "token-2")
+    log.record(group.id, Entry("told 0", START, EntryKind.NOTIFIED, "40 machines"))
+    assert log.wake_token(group.id) == "token-2"
+    assert [entry.text for entry in log.timeline(group.id)] == ["40 machines"]
+    assert log.goes_on(group)
+    assert log.recent(10) == []
+    assert log.open_incidents() == []
 
 
 # Sightings

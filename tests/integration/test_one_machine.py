@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from autorecovery.config import Configuration, loads
+from autorecovery.config import Configuration, Notify, loads
+from autorecovery.config.notify import Grouping
+from autorecovery.models.group import GroupKind, Word
 from autorecovery.models.incident import EntryKind
 from autorecovery.models.notice import Notice, NoticeKind
-from autorecovery.models.reason import IncidentState, Reason
+from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.scripts import Script
 from autorecovery.triage.run import triage
 from command_line import answers
@@ -23,7 +25,7 @@ from local_runtime.log_store import subscription_payload
 from local_runtime.machine import Machine, assemble
 
 GROUP, STREAM = "/shop/metrics", "app"
-LONG_ENOUGH = timedelta(seconds=20)
+LONG_ENOUGH, SECOND = timedelta(seconds=20), timedelta(seconds=1)
 
 CONFIGURATION = """
 sources: { logs: [{ group: /shop/metrics, fields: { target: $.host } }] }
@@ -188,3 +190,32 @@ def test_a_program_killed_after_the_script_began_never_runs_it_again(tmp_path: P
     ]  # the first one was told before
     assert [entry.kind for entry in timeline].count(EntryKind.OPENED) == 1
     assert "nobody knows whether it ran" in " ".join(notices[0].lines)
+
+
+def test_a_group_that_was_not_told_when_the_program_ended_is_told_by_the_next(
+    tmp_path: Path,
+) -> None:
+    content = configuration().model_copy(update={"notify": Notify(group=Grouping(wait=SECOND))})
+    notices: list[Notice] = []
+    first = assemble(content, scripts(tmp_path), tmp_path, notices.append, os.environ)
+    group, _ = first.incidents.join_group(
+        GroupKind.ALIKE, "cpu", "inc-1", first.response.clock(), timedelta(minutes=9)
+    )
+    words = [
+        Word(f"inc-{n}", f"web-{n}", "cpu", Level.CRITICAL, NoticeKind.OPENED, "99", group.began)
+        for n in range(3)
+    ]
+    for word in words:
+        first.response.telling.join(group, word)
+    first.close()
+    assert notices == []
+    second = assemble(content, scripts(tmp_path), tmp_path, notices.append, os.environ)
+    try:
+        second.take_up_open_incidents()
+        end = time.monotonic() + 15
+        while not notices:
+            assert time.monotonic() < end, "nobody was told"
+            time.sleep(0.1)
+    finally:
+        second.close()
+    assert "3 machines have the same trouble: cpu" in notices[0].headline

@@ -97,6 +97,10 @@ class ModelledBoard:
         self.delivered.append((self._engine.now, notice))
         self._engine.note(f"people read: {notice.headline}", "board")
 
+    def withhold(self, notice: Notice, why: str) -> None:
+        """See Noticeboard.withhold."""
+        self._engine.note(f"people do not read: {notice.headline} ({why})", "board")
+
 
 @cache
 def line_of(host: str, metric: str, value: float) -> str:

@@ -24,7 +24,7 @@ from autorecovery.models.incident import Entry, Incident
 from autorecovery.models.limits import MaintenanceWindow
 from autorecovery.models.order import orders_in
 from autorecovery.notices.compose import YOURS
-from autorecovery.response.run import respond
+from autorecovery.response.run import run
 from autorecovery.response.stage import Response
 from autorecovery.scripts import shipped_scripts
 from autorecovery.triage.run import Triage
@@ -123,6 +123,7 @@ class World:
             controls=self.controls,
             budget=self.budget,
             noticeboard=self.notices,
+            responses=self.starter,
             clock=self.engine.wall_clock,
         )
 
@@ -215,7 +216,7 @@ class World:
             life.execution, self.engine.clock, life.incident_id, self.engine.crashes
         )
         try:
-            life.ending = respond(life.incident_id, flow, self.response(life))
+            life.ending = run(life.incident_id, flow, self.response(life))
         except SuspendedError:
             due = life.execution.due
             assert due is not None, "only waits suspend"

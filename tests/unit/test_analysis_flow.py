@@ -11,13 +11,14 @@ from autorecovery.analysis.run import Outcome, investigate
 from autorecovery.errors import AnalysisError, ReadError, StoreError
 from autorecovery.models.analysis import RULE_BASED, Recovered
 from autorecovery.models.canary import CANARY
-from autorecovery.models.history import Storm
-from autorecovery.models.incident import Entry, EntryKind
+from autorecovery.models.group import Group, GroupKind, Word
+from autorecovery.models.incident import Entry, EntryKind, Incident
 from autorecovery.models.notice import NoticeKind
 from autorecovery.models.signal import Target
+from autorecovery.models.wire import encode
 from autorecovery.ports import Reservation
 from tests.analysis_world import GOOD, MODEL, AnalysisWorld, AnsweringModel, Sources
-from tests.response_world import INSTANCE, RESTART, incident, rule, signal
+from tests.response_world import RESTART, incident, rule, signal
 
 MINUTE = timedelta(minutes=1)
 
@@ -109,43 +110,67 @@ def test_what_nobody_took_is_told_by_the_next_delivery_and_not_found_out_again()
 # Crowds
 
 
-def in_a_crowd(world: AnalysisWorld, opened: Any, **facts: str) -> None:
-    entry = Entry("told opened", world.world.clock(), EntryKind.NOTIFIED, "one of many", facts)
-    world.world.incidents.record(opened.id, entry)
+def in_company(
+    world: AnalysisWorld, opened: Incident, *, leads: bool = False,
+    kind: GroupKind = GroupKind.ALIKE,
+) -> Group:  # fmt: skip
+    """Let a story say that its incident is told in this company, and leave its word there."""
+    log, group = world.world.incidents, Group(kind, "cpu", world.opened.opened_at)
+    facts = [group.kind, group.name, group.began.isoformat()]
+    at = world.world.clock()
+    told = Entry("told opened", at, EntryKind.NOTIFIED, "told", {"group": facts, "leads": leads})
+    log.record(opened.id, told)
+    word = Word(
+        opened.id, opened.target.key, "cpu", opened.level, NoticeKind.OPENED, "sick", at, told=leads
+    )
+    said = Entry(f"{opened.id} opened", at, EntryKind.NOTIFIED, "", {"word": encode(word, Word)})
+    log.record(group.id, said)
+    return group
+
+
+def members(count: int, **more: Any) -> list[Incident]:
+    targets = [Target.named(f"i-{i:017x}", "111122223333", "eu-west-1") for i in range(count)]
+    return [incident(rule(RESTART), signal(target=target), **more) for target in targets]
 
 
 def test_a_crowd_is_looked_into_once_whichever_of_it_asks() -> None:
     world = AnalysisWorld(model=(model := AnsweringModel()))
-    others = [
-        incident(rule(RESTART), signal(target=replace(INSTANCE, name=f"i-{i:017x}")))
-        for i in range(6)
-    ]
-    storm = Storm("cpu", world.opened.opened_at)
-    for each in (world.opened, *others):
+    others = members(6)
+    for each in others:
         world.world.incidents.open(each)
-        in_a_crowd(world, each, storm=storm.began.isoformat())
-    outcomes = [investigate(o.id, NoticeKind.OPENED, world.analyst) for o in others]
+        in_company(world, each)
+    group = in_company(world, world.opened, leads=True)
+    outcomes = [investigate(o.id, NoticeKind.STORM, world.analyst) for o in others]
     assert outcomes == [Outcome.TOLD, *[Outcome.NOTHING_NEW] * 5]
+    assert world.investigate() is Outcome.NOTHING_NEW
     assert world.investigate(NoticeKind.RECOVERED) is Outcome.NOTHING_NEW
     assert len(model.asked) == 1
-    (analysis,) = world.analyses(storm.id)
-    assert analysis.subject == storm.id
+    (analysis,) = world.analyses(group.id)
+    assert analysis.subject == group.id
     (notice,) = world.world.board.posted
-    assert notice.conversation == storm.id
+    assert notice.conversation == group.id
 
 
-def test_rules_say_of_a_crowd_how_large_it_is_and_what_its_members_tell() -> None:
-    world = AnalysisWorld(incident(rule(RESTART), evidence=("connection refused by db-1",)))
-    for i in range(4):
-        target = Target.named(f"i-{i:017x}", "111122223333", "eu-west-1")
-        world.world.incidents.open(
-            incident(rule(RESTART), signal(target=target), evidence=("connection refused",))
-        )
-    in_a_crowd(world, world.opened, group="group-cpu-web")
+def test_the_first_of_a_group_that_nobody_followed_is_looked_into_by_itself() -> None:
+    world = AnalysisWorld()
+    in_company(world, world.opened, leads=True)
     assert world.investigate() is Outcome.TOLD
-    (analysis,) = world.analyses("group-cpu-web")
-    assert "on 5 targets" in analysis.summary
-    assert any("does not answer" in cause.text for cause in analysis.likely_causes)
+    assert len(world.analyses()) == 1
+
+
+@pytest.mark.parametrize("kind", GroupKind)
+def test_rules_say_of_a_crowd_what_it_is_and_what_its_members_tell(kind: GroupKind) -> None:
+    world = AnalysisWorld(incident(rule(RESTART), evidence=("connection refused by db-1",)))
+    for each in members(4, evidence=("connection refused",)):
+        world.world.incidents.open(each)
+        in_company(world, each, kind=kind)
+    group = in_company(world, world.opened, kind=kind)
+    assert world.investigate() is Outcome.TOLD
+    (analysis,) = world.analyses(group.id)
+    assert analysis.summary.startswith("cpu: 5 incidents since 12:00:30 UTC, 5 of them still open.")
+    shared, told = analysis.likely_causes
+    assert shared.text in analysis.summary
+    assert "does not answer" in told.text
     kinds = {piece.kind for piece in analysis.evidence}
     assert {"crowd", "shared", "member", "limits"} <= kinds
     assert "region of 5 members looked at: eu-west-1 (4)" in [p.text for p in analysis.evidence]

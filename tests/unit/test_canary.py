@@ -95,6 +95,7 @@ class Flight:
             commands=self.runner, targets=self.directory, metrics=self.reader,
             controls=self.controls, budget=self.controls, clock=self.clock,
             noticeboard=CanaryAside(self.people, self.test_channel),
+            responses=RecordingStarter(),
         )  # fmt: skip
 
     def known(self) -> list[Incident]:

@@ -197,6 +197,22 @@ MESSAGES = {
     "recovery_without_warning_limit": [
         "5:5: rules.cpu.recover_at: the rule has no warning limit; expected critical",
     ],
+    "escalation_unknown_channel": [
+        "5:26: notify.escalation.0.to.0: no such channel: 'night-fone'; did you mean 'night-phone'?"
+    ],
+    "channel_two_services": [
+        "3:5: notify.channels.ops: give exactly one of slack, webhook, telegram, ses, apprise"
+    ],
+    "channel_secret_in_clear": [
+        "3:41: notify.channels.ops.slack.token: a secret does not belong in this file; say where"
+        " it is kept: env:NAME, ssm:/PATH, secretsmanager:ID#KEY or file:/PATH"
+    ],
+    "group_without_pause": [
+        "2:12: notify.group.interval: expected at least 10s",
+    ],
+    "group_repeats_too_soon": [
+        "2:27: notify.group.repeat: shorter than the interval of 10m",
+    ],
     "reminders_without_wait": [
         "2:28: notify.reminders.1: expected a wait such as 15m; found none at all",
     ],

@@ -36,6 +36,7 @@ def open_facts(**changes: Any) -> Facts:
         asks_first=False,
         approval=None,
         demotion=None,
+        parent=None,
         halt=None,
         windows=(),
         fleet_refusal=None,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from autorecovery.config import Configuration
 from autorecovery.models.controls import Demotion
-from autorecovery.models.history import Storm
+from autorecovery.models.group import Group, GroupKind, Word
 from autorecovery.models.incident import (
     Attempt,
     Climb,
@@ -44,6 +44,7 @@ from autorecovery.models.signal import (
     TargetKind,
 )
 from autorecovery.notices import compose
+from autorecovery.notices.crowd import crowd
 from autorecovery.notices.text import (
     SNS_SUBJECT,
     Wording,
@@ -122,7 +123,7 @@ FAILED = attempt(
     status=CommandStatus(CommandState.FAILED, "nginx did not stay up", exit_code=1),
     judgement=Judgement(Verdict.NOT_RECOVERED, LATER, "3 datapoints, 96 to 98"),
 )
-MANY = Storm("cpu-overload", OPENED)
+ALIKE = Group(GroupKind.ALIKE, "cpu-overload", OPENED)
 VERIFIED = Judgement(Verdict.VERIFIED, LATER, "3 datapoints, 20 to 31")
 UNCLEAR = Judgement(Verdict.INCONCLUSIVE, LATER, "no data")
 HELD = Decision(
@@ -155,6 +156,17 @@ REFUSED = attempt(
 )
 UNTIL = OPENED + timedelta(minutes=30)
 PROOF = "3 datapoints, 20 to 31"
+
+
+def _word(
+    number: int, kind: NoticeKind = NoticeKind.OPENED, rule: str = "cpu-overload", size: int = 1
+) -> Word:
+    level = Level.CRITICAL if kind is NoticeKind.OPENED else Level.INFO
+    return Word(
+        f"inc-{number}", f"i-0a1b2c3d4e5f6{number:04}", rule, level, kind,
+        "CPUUtilization is 97.2, at or above 95", OPENED, size,
+    )  # fmt: skip
+
 
 NOTICES: dict[str, Notice] = {
     "opened": compose.opened(incident(rule()), OPENED),
@@ -281,10 +293,35 @@ NOTICES: dict[str, Notice] = {
     "handed_over_relapsed": compose.handed_over(
         incident(rule()), Climb(Reason.RELAPSED, (attempt(judgement=VERIFIED),)), LATER
     ),
-    "storm": compose.storm(
-        incident(rule()), MANY, [f"i-0a1b2c3d4e5f6789{n}" for n in range(10)] * 30, 271, LATER
+    "storm": crowd(ALIKE, [_word(n) for n in range(300)], many=True, number=1, now=LATER),
+    "storm_few": crowd(ALIKE, [_word(n) for n in range(3)], many=False, number=0, now=LATER),
+    "storm_over": crowd(
+        ALIKE, [_word(n, NoticeKind.CLOSED) for n in range(300)], many=True, number=2, now=LATER
     ),
-    "storm_over": compose.storm_over(incident(rule()), MANY, 300, LATER),
+    "storm_household": crowd(
+        replace(ALIKE, kind=GroupKind.HOUSEHOLD, name="i-0a1b2c3d4e5f67890 (instance-stopped)"),
+        [_word(n, rule="unhealthy") for n in range(4)],
+        many=False,
+        number=0,
+        now=LATER,
+    ),
+    "storm_everything": crowd(
+        replace(ALIKE, kind=GroupKind.EVERYTHING, name="many rules at once"),
+        [*(_word(n, rule=f"rule-{n % 5}") for n in range(40)), _word(99, size=4000)],
+        many=True,
+        number=0,
+        now=LATER,
+    ),
+    "storm_flapping_calm": crowd(
+        replace(ALIKE, kind=GroupKind.FLAPPING, name="cpu on web-1 comes and goes within 1h"),
+        [_word(n, NoticeKind.CLOSED) for n in range(9)],
+        many=False,
+        number=0,
+        now=LATER,
+    ),
+    "escalated": compose.escalated(
+        incident(rule()), PROOF, timedelta(minutes=15), ["night-phone"], LATER
+    ),
     "healthy_by_itself": compose.healthy_by_itself(incident(rule()), PROOF, LATER),
     "closed_by_person": compose.closed_by_person(incident(rule()), LATER),
 }

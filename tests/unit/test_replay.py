@@ -29,7 +29,13 @@ from autorecovery.response.stage import Response
 from autorecovery.triage.run import Triage, triage
 from metric_processor import handle
 from tests.dead_letter_messages import failed_invocation, message, notification, sample, sns_alarm
-from tests.fakes import FixedDirectory, ListedNotices, MeasuredWorld, ScriptedRunner
+from tests.fakes import (
+    FixedDirectory,
+    ListedNotices,
+    MeasuredWorld,
+    RecordingStarter,
+    ScriptedRunner,
+)
 from tests.response_world import OPTED_IN, SICK
 
 KEPT_AT = datetime(2026, 1, 15, 3, 10, tzinfo=UTC)
@@ -84,6 +90,7 @@ class ReplayedWorld:
             controls=SqliteControls(database),
             budget=SqliteControls(database),
             noticeboard=self.board,
+            responses=RecordingStarter(),
             clock=self.clock,
         )
         self.triage = Triage(

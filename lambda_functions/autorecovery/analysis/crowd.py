@@ -1,7 +1,7 @@
 """Many incidents alike, told as one: what they share is looked for, once. Reading, then pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,69 +9,65 @@ from autorecovery.analysis.dossier import Dossier, Draft
 from autorecovery.analysis.evidence import drafts_of
 from autorecovery.analysis.gather import Findings
 from autorecovery.analysis.lines import signs_in
-from autorecovery.analysis.stage import Analyst, Opinion
+from autorecovery.analysis.stage import Opinion
 from autorecovery.models.analysis import Cause, Confidence, Recovered, Risk, Step
-from autorecovery.models.durations import write_duration
-from autorecovery.models.history import Case, Storm
-from autorecovery.models.incident import Entry, Incident
-from autorecovery.models.reason import Reason
-
-COUNTED = 1_000
-"""Cases read to count a crowd: a larger one is told to be larger."""
+from autorecovery.models.group import Group, GroupKind, Word
+from autorecovery.models.incident import Incident
+from autorecovery.models.wire import decode
+from autorecovery.ports import IncidentLog
 
 LOOKED_AT = 12
 """Members whose incidents are read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
-    """The conversation in which an incident is told as one of many."""
+class Company:
+    """The group in which an incident is told as one of many, and what its members said last."""
 
-    conversation: str
-    since: datetime
+    group: Group
+    words: tuple[Word, ...]
+
+    @property
+    def size(self) -> int:
+        """Return for how many incidents they speak."""
+        return sum(word.size for word in self.words)
 
 
-def membership_in(story: Sequence[Entry], rule_name: str) -> Membership | None:
-    """Return the crowd that an incident's own story says it is told in, if it is."""
-    for entry in story:
-        if began := entry.facts.get("storm"):
-            storm = Storm(rule_name, datetime.fromisoformat(began))
-            return Membership(storm.id, storm.began)
-        if group := entry.facts.get("group"):
-            return Membership(str(group), entry.at)
-    return None
+def company_of(incident: Incident, incidents: IncidentLog) -> Company | None:
+    """Return the company that an incident's own story says it is told in.
+
+    The first of a group is told on its own: it has company where others have followed.
+    """
+    story = incidents.timeline(incident.id)
+    facts = next((entry.facts for entry in story if "group" in entry.facts), None)
+    if facts is None:
+        return None
+    kind, name, began = facts["group"]
+    group = Group(GroupKind(kind), name, datetime.fromisoformat(began))
+    said = (
+        decode(entry.facts["word"], Word)
+        for entry in incidents.timeline(group.id)
+        if "word" in entry.facts
+    )
+    last = {word.of: word for word in sorted(said, key=lambda word: word.at)}
+    is_alone = bool(facts.get("leads")) and set(last) <= {incident.id}
+    return None if is_alone else Company(group, tuple(last.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
     """The many, and one of them looked at closely."""
 
-    rule_name: str
-    began: datetime
-    now: datetime
-    cases: tuple[Case, ...]
+    company: Company
     members: tuple[Incident, ...]
-    """Some of them, the newest."""
+    """Some of them, those that spoke last first."""
     sample: Findings
 
-    @property
-    def targets(self) -> set[str]:
-        """Return who is in it."""
-        return {case.target_key for case in self.cases}
 
-
-def gather_crowd(sample: Findings, began: datetime, app: Analyst) -> Crowd:
+def gather_crowd(sample: Findings, company: Company, incidents: IncidentLog) -> Crowd:
     """Return what is known of the crowd that this incident belongs to."""
-    incident = sample.incident
-    since = began - app.configuration.limits.correlated.within
-    cases = [
-        case
-        for case in app.incidents.cases(incident.rule_name, since, COUNTED)
-        if case.ended is not Reason.ECHO
-    ]
-    members = (app.incidents.get(case.incident_id) for case in cases[:LOOKED_AT])
-    known = tuple(member for member in members if member is not None)
-    return Crowd(incident.rule_name, began, sample.now, tuple(cases), known, sample)
+    members = (incidents.get(word.of) for word in company.words[: -LOOKED_AT - 1 : -1])
+    return Crowd(company, tuple(each for each in members if each is not None), sample)
 
 
 def drafts_of_crowd(crowd: Crowd) -> list[Draft]:
@@ -81,15 +77,15 @@ def drafts_of_crowd(crowd: Crowd) -> list[Draft]:
 
 def opinion_of_crowd(crowd: Crowd, dossier: Dossier) -> Opinion:
     """Return what rules make of a crowd."""
-    size, still = len(crowd.targets), sum(1 for case in crowd.cases if case.ended is None)
-    more = " or more" if len(crowd.cases) == COUNTED else ""
+    company, group = crowd.company, crowd.company.group
+    still = sum(word.size for word in company.words if not word.is_over)
     return Opinion(
-        summary=f"{crowd.rule_name} on {size}{more} targets since {crowd.began:%H:%M:%S} UTC,"
-        f" {still} incidents still open: hardly each machine's own trouble.",
+        summary=f"{group.name}: {company.size} incidents since {group.began:%H:%M:%S} UTC,"
+        f" {still} of them still open. {SAYS[group.kind]}",
         likely_causes=tuple(_causes(crowd, dossier)),
         did_recovery_work=Recovered.NOT_RUN,
         next_steps=(
-            Step("Look at what they share first: zone, network, deploy, database.", Risk.NONE),
+            Step(FIRST[group.kind], Risk.NONE),
             Step("See which of them are still open.", Risk.NONE, "autorecovery incidents list"),
         ),
         not_known=(
@@ -99,15 +95,33 @@ def opinion_of_crowd(crowd: Crowd, dossier: Dossier) -> Opinion:
     )
 
 
+SAYS = {
+    GroupKind.ALIKE: "Many alike are hardly each machine's own trouble.",
+    GroupKind.HOUSEHOLD: "One machine that is down explains what is on it.",
+    GroupKind.FLAPPING: "It comes and goes: what cures it does not last.",
+    GroupKind.EVERYTHING: "Much at once may have one cause.",
+}
+"""What the kind of a crowd says of its cause."""
+
+_SHARE = "Look at what they share first: zone, network, deploy, database."
+FIRST = {
+    GroupKind.ALIKE: _SHARE,
+    GroupKind.HOUSEHOLD: "Get the machine itself to run; its services come after it.",
+    GroupKind.FLAPPING: "Look for what returns rather than restarting it again.",
+    GroupKind.EVERYTHING: _SHARE,
+}
+"""What to do first about it."""
+
+
 def _count(crowd: Crowd) -> Draft:
-    moments = sorted(case.opened_at for case in crowd.cases)
-    spread = write_duration(moments[-1] - moments[0]) if moments else "0s"
-    ended = Counter(str(case.ended) for case in crowd.cases if case.ended)
-    how = "; ".join(f"{count} {reason}" for reason, count in ended.most_common(5)) or "none ended"
+    words, began = crowd.company.words, crowd.company.group.began
+    how = Counter(str(word.kind) for word in words).most_common(5)
+    told = ", ".join(f"{count} {kind}" for kind, count in how)
+    targets = len({word.target for word in words})
     return Draft(
         "crowd",
-        f"{len(crowd.cases)} incidents of rule {crowd.rule_name} on {len(crowd.targets)} targets"
-        f" within {spread}, since {crowd.began:%Y-%m-%d %H:%M:%S} UTC; {how}",
+        f"{crowd.company.group.name}: {crowd.company.size} incidents on {targets} targets since"
+        f" {began:%Y-%m-%d %H:%M:%S} UTC; they said last: {told}",
     )
 
 
@@ -133,8 +147,8 @@ def _members(crowd: Crowd) -> Iterator[Draft]:
 
 def _causes(crowd: Crowd, dossier: Dossier) -> Iterator[Cause]:
     # The first piece: there is always room for it.
-    text = f"Something that {len(crowd.targets)} targets share failed or changed."
-    yield Cause(text, dossier.ids("crowd", "shared"), Confidence.MEDIUM)
+    says = SAYS[crowd.company.group.kind]
+    yield Cause(says, dossier.ids("crowd", "shared"), Confidence.MEDIUM)
     told = [piece for piece in dossier.pieces if piece.kind in ("member", "log")]
     for sign in list(signs_in(piece.text for piece in told))[:3]:
         ids = tuple(piece.id for piece in told if sign.words.search(piece.text))

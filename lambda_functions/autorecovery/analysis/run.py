@@ -7,15 +7,15 @@ the beginning, one after the end, to say whether the recovery worked.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from autorecovery.analysis.ask import analyse
 from autorecovery.analysis.claims import claim, given_up
 from autorecovery.analysis.crowd import (
+    Company,
+    company_of,
     drafts_of_crowd,
     gather_crowd,
-    membership_in,
     opinion_of_crowd,
 )
 from autorecovery.analysis.dossier import assemble
@@ -67,7 +67,7 @@ class Conversation:
 
     id: str
     incident: Incident
-    crowd_since: datetime | None = None
+    company: Company | None
 
 
 def investigate(incident_id: str, kind: NoticeKind, app: Analyst) -> Outcome:
@@ -92,16 +92,13 @@ def investigate(incident_id: str, kind: NoticeKind, app: Analyst) -> Outcome:
 
 
 def _conversation(incident: Incident, app: Analyst) -> Conversation:
-    """Return the crowd that the incident's own story says it is told in, or the incident."""
-    crowd = membership_in(app.incidents.timeline(incident.id), incident.rule_name)
-    if crowd is None:
-        return Conversation(incident.id, incident)
-    return Conversation(crowd.conversation, incident, crowd.since)
+    company = company_of(incident, app.incidents)
+    return Conversation(company.group.id if company else incident.id, incident, company)
 
 
 def _is_end(about: Conversation, kind: NoticeKind) -> bool:
     """Return whether the conversation may be over: a crowd's is not with one of its members."""
-    return about.crowd_since is None and kind in (NoticeKind.RECOVERED, NoticeKind.HANDED_OVER)
+    return about.company is None and kind in (NoticeKind.RECOVERED, NoticeKind.HANDED_OVER)
 
 
 def _look_into(about: Conversation, key: str, app: Analyst) -> Outcome:
@@ -120,10 +117,10 @@ def _look_into(about: Conversation, key: str, app: Analyst) -> Outcome:
 def _analysis(about: Conversation, app: Analyst) -> Analysis:
     redact, room = Redactor(), room_for_evidence(app.configuration.analysis.max_input_tokens)
     found = gather(about.incident, app)
-    if about.crowd_since is None:
+    if about.company is None:
         dossier = assemble(about.id, drafts_of(found), found.unread, room, redact)
         return analyse(dossier, opinion_of(found, dossier), app, redact)
-    crowd = gather_crowd(found, about.crowd_since, app)
+    crowd = gather_crowd(found, about.company, app.incidents)
     dossier = assemble(about.id, drafts_of_crowd(crowd), found.unread, room, redact)
     return analyse(dossier, opinion_of_crowd(crowd, dossier), app, redact)
 

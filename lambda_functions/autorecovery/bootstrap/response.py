@@ -10,6 +10,7 @@ from autorecovery.adapters.aws.controls import DynamoDbControls
 from autorecovery.adapters.aws.incident_log import DynamoDbIncidentLog
 from autorecovery.adapters.aws.metrics import CloudWatchReader
 from autorecovery.adapters.aws.notices import CanaryAside, SnsNoticeboard
+from autorecovery.adapters.aws.responses import DurableResponses
 from autorecovery.adapters.aws.rungs import ScriptsAndActions
 from autorecovery.adapters.aws.targets import Ec2Directory
 from autorecovery.bootstrap.shared import configuration, scripts, utc_now
@@ -68,6 +69,7 @@ def response() -> Response:
         budget=DynamoDbControls(dynamodb, settings.table_name),
         metrics=CloudWatchReader(clients.cloudwatch(), clients.logs(), utc_now),
         noticeboard=_noticeboard(settings.sns_topic_arn),
+        responses=DurableResponses(clients.lambda_(), settings.responder),
         clock=utc_now,
     )
 

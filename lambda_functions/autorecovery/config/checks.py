@@ -30,6 +30,9 @@ ABSENCE_PERIOD = timedelta(minutes=1)
 
 SHORTEST_PERIOD = timedelta(seconds=1)
 
+SHORTEST_INTERVAL = timedelta(seconds=10)
+"""Between two messages of one group: quicker than that nobody reads."""
+
 Found = Iterator[tuple[Place, str]]
 """Where something cannot work, and why."""
 
@@ -42,6 +45,7 @@ def impossibilities(
         *_functions(configuration),
         *_reminders(configuration),
         *_escalation(configuration),
+        *_grouping(configuration),
         *_twins(configuration.rules),
         *_canary(configuration, scripts),
         *(
@@ -73,6 +77,17 @@ def _escalation(configuration: Configuration) -> Found:
             if name not in channels:
                 message = f"no such channel: {name!r}{suggest(name, channels)}"
                 yield ("notify", "escalation", index, "to", position), message
+
+
+def _grouping(configuration: Configuration) -> Found:
+    notify = configuration.notify
+    yield from _counting(("notify", "at_most"), notify.at_most)
+    if notify.group.interval < SHORTEST_INTERVAL:
+        message = f"expected at least {write_duration(SHORTEST_INTERVAL)}"
+        yield ("notify", "group", "interval"), message
+    if notify.group.repeat < notify.group.interval:
+        message = f"shorter than the interval of {write_duration(notify.group.interval)}"
+        yield ("notify", "group", "repeat"), message
 
 
 def _canary(configuration: Configuration, scripts: "Mapping[str, Script] | None") -> Found:

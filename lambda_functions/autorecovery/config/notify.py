@@ -20,6 +20,7 @@ SecretReference = Annotated[
         pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|ssm:/?[A-Za-z0-9_.\-/]+"
         r"|secretsmanager:[A-Za-z0-9_.\-/:+=@]+(#[A-Za-z0-9_.\-]+)?|file:/.+)$",
         examples=["ssm:/autorecovery/slack-token"],
+        json_schema_extra={"writeOnly": True},
     ),
 ]
 """Where a secret is kept; the secret itself does not belong in the file."""
@@ -99,8 +100,9 @@ class ChannelSettings(Schema):
 class Grouping(Schema):
     """How many incidents alike become one message, as in Alertmanager; the first leaves at once."""
 
-    by: tuple[Literal["rule", "group"], ...] = Field(
-        ("rule", "group"), description="`group`: the machine's group, see limits.fleet.group_by."
+    by: tuple[Literal["rule", "group", "target"], ...] = Field(
+        ("rule", "group"),
+        description="`group`: the machine's, see limits.fleet.group_by; `target`: each on its own.",
     )
     wait: Duration = Field(
         timedelta(seconds=30), description="Followers are gathered for so long, then told together."
@@ -142,7 +144,7 @@ class Notify(Schema):
     )
     group: Grouping = Field(default_factory=Grouping)
     at_most: FrequencyText = Field(
-        Frequency(count=6, window=timedelta(minutes=10)),
+        Frequency(count=7, window=timedelta(minutes=10)),
         description="Notices beyond so many are told together in one message.",
     )
     escalation: tuple[Escalation, ...] = ()

@@ -49,6 +49,12 @@ def _unknown_key(error: Mapping[str, Any], place: Place) -> str:
 
 
 def _pattern(error: Mapping[str, Any], place: Place) -> str:
+    if any(node.get("writeOnly") for node in _nodes(place)):
+        # What stands there may be the secret itself: it is not repeated.
+        return (
+            "a secret does not belong in this file; say where it is kept: env:NAME, ssm:/PATH,"
+            " secretsmanager:ID#KEY or file:/PATH"
+        )
     examples = [e for node in _nodes(place) for e in node.get("examples", ())]
     expected = f"something like {examples[0]!r}" if examples else error["ctx"]["pattern"]
     return f"expected {expected}{_found(error)}"

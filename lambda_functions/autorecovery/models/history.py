@@ -16,16 +16,3 @@ class Case:
     ended: Reason | None = None
     """Why it was closed; None while it is open."""
     ended_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Storm:
-    """One rule broken on many targets at once, from its beginning until nobody joins any more."""
-
-    rule_name: str
-    began: datetime
-
-    @property
-    def id(self) -> str:
-        """Return the name under which its own story is kept."""
-        return f"storm-{self.began:%Y%m%d-%H%M%S-%f}-{self.rule_name}"

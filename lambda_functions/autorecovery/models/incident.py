@@ -71,6 +71,8 @@ class Incident:
     state: IncidentState = IncidentState.OPEN
     held_for: Reason | None = None
     """Why triage expects no recovery; None where it expects one."""
+    group: str = ""
+    """The group of machines its target belongs to, where triage knew it."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -90,6 +90,8 @@ class Reason(StrEnum):
     CLOSED_BY_PERSON = "closed by a person"
     RELAPSED = "sick again soon after it was verified"
     ECHO = "told late of trouble that is over"
+    PARENT_DOWN = "the machine it runs on is down"
+    TOLD = "people were told of all of them"
 
 
 class Verdict(StrEnum):

@@ -332,6 +332,9 @@ class Rule(Schema):
     autonomy: Autonomy = Autonomy.ASK
     recover: tuple[Rung, ...] = ()
     cooldown: Duration | None = Field(None, description="Instead of limits.cooldown.")
+    explains: bool | None = Field(
+        None, description="A machine that breaks it is down; other trouble there is told with it."
+    )
 
     def asks_before(self, number: int) -> bool:
         """Return whether the ladder asks a person before its rung of this number, from 1."""

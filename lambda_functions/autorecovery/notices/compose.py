@@ -1,12 +1,12 @@
 """One notice per change that matters: what is wrong, what is done about it, did it work."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from autorecovery.models.actions import ASK_HUMAN, is_action
 from autorecovery.models.controls import Demotion
 from autorecovery.models.durations import write_duration
-from autorecovery.models.history import Storm
 from autorecovery.models.incident import Attempt, Climb, CommandState, Decision, Incident
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Autonomy, Level, Reason
@@ -15,9 +15,6 @@ from autorecovery.models.signal import BY_HAND, TYPED, EventOrigin, SignalKind
 
 SHAPES = {Level.INFO: "●", Level.WARNING: "▲", Level.ERROR: "■", Level.CRITICAL: "◆"}
 """Levels are told by word and shape, never by colour alone."""
-
-NAMED = 10
-"""Machines that a notice about many of them names."""
 
 YOURS = "Please take it over. Reminders follow until it is healthy or closed."
 
@@ -100,38 +97,29 @@ def demoted(incident: Incident, demotion: Demotion, limit: float, now: datetime)
     return _notice(incident, NoticeKind.DEMOTED, Level.WARNING, headline, lines, now)
 
 
-def storm(
-    incident: Incident, storm: Storm, targets: Sequence[str], still: int, now: datetime
-) -> Notice:
-    """Return the one notice for many incidents, `still` so many of them open, newest first."""
-    rule = storm.rule_name
-    headline = f"{len(targets):,} machines have the same trouble: {rule}"
-    shown = ", ".join(target[:60] for target in targets[:NAMED])
-    more = f", and {len(targets) - NAMED:,} more" if len(targets) > NAMED else ""
-    lines = (
-        f"Since {storm.began:%H:%M:%S} UTC, {still:,} of them still open: {shown}{more}.",
-        "That is hardly each machine's own trouble: look at what they share first"
-        " (zone, network, deploy, database).",
-        "Nothing is run on those that came in the crowd. This one message stands for all of them.",
-        "All: autorecovery incidents list",
-    )
-    return _notice(incident, NoticeKind.STORM, Level.CRITICAL, headline, lines, now)
-
-
-def storm_over(incident: Incident, storm: Storm, size: int, now: datetime) -> Notice:
-    """Return the notice that the last of many incidents is over."""
-    lasted = write_duration(now - storm.began)
-    headline = f"{storm.rule_name}: over on all {size:,} machines after {lasted}"
-    lines = ("Each is healthy on fresh data, or was closed by a person. Nothing to do for you.",)
-    return _notice(incident, NoticeKind.STORM, Level.INFO, headline, lines, now)
-
-
 def reminder(incident: Incident, proof: str, now: datetime) -> Notice:
     """Return the notice that an incident is still open, with the present facts."""
     lasted = write_duration(now - incident.opened_at)
     headline = f"{_name(incident)}: still open after {lasted}"
     lines = (f"{_trouble(incident)}.", _where(incident), f"Fresh data: {proof}. {YOURS}")
     return _notice(incident, NoticeKind.REMINDER, incident.level, headline, lines, now)
+
+
+def escalated(
+    incident: Incident, proof: str, waited: timedelta, to: Sequence[str], now: datetime
+) -> Notice:
+    """Return the notice that goes to others, because it is still open and nobody is on it."""
+    headline = (
+        f"{_name(incident)}: escalated, open for {write_duration(waited)} and nobody is on it"
+    )
+    lines = (
+        f"{_trouble(incident)}.",
+        _where(incident),
+        f"Fresh data: {proof}.",
+        f"Say that you are on it: autorecovery ack {incident.id}",
+    )
+    notice = _notice(incident, NoticeKind.ESCALATED, incident.level, headline, lines, now)
+    return replace(notice, to=tuple(to))
 
 
 def healthy_by_itself(incident: Incident, proof: str, now: datetime) -> Notice:

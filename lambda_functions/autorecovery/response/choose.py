@@ -22,6 +22,7 @@ from autorecovery.models.reason import Reason
 from autorecovery.models.rule import Rung
 from autorecovery.ports import Presence, Workflow
 from autorecovery.response.budget import allowance, lease_for
+from autorecovery.response.company import parent_of
 from autorecovery.response.gates import Facts, decide, of_the_canary
 from autorecovery.response.stage import Response
 
@@ -109,6 +110,7 @@ def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Fa
         presence=presence,
         healthy_again=app.read(incident, since).shows_health(rung.verify.healthy_for, now),
         others=_attempts_of_others(incident, footing, now, app),
+        parent=_host_that_is_down(incident, app),
         openings=_openings(incident, now, app),
         fellows=_fellows(incident, now, app),
         ordered=order is not None,
@@ -159,6 +161,12 @@ def _attempts_of_others(
     idle = (a.token for a in recent if a.status.state is CommandState.NOT_RUN)
     own.update(idle)
     return tuple(a for a in recent if a.token not in own and a.rule_name != CANARY)
+
+
+def _host_that_is_down(incident: Incident, app: Response) -> Incident | None:
+    """Return what explains trouble on another target than its own, the host of a container say."""
+    parent = parent_of(incident, app.configuration, app.incidents)
+    return parent if parent and parent.target.key != incident.target.key else None
 
 
 def _openings(incident: Incident, now: datetime, app: Response) -> tuple[datetime, ...]:

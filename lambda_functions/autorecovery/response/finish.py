@@ -97,6 +97,7 @@ def _conclude(incident: Incident, climb: Climb, flow: Workflow, app: Response) -
             app.tell(_last_notice(incident, climb, app), "closed")
         app.note(incident.id, "closed", EntryKind.CLOSED, f"closed: {climb.reason}")
         app.incidents.close(incident.id, climb.reason, app.clock())
+        app.telling.leave(incident)
         return Ending(incident.id, climb.reason, _verdict(climb))
 
     return flow.step("close", conclude, Ending)
@@ -105,15 +106,12 @@ def _conclude(incident: Incident, climb: Climb, flow: Workflow, app: Response) -
 def _make_known(incident: Incident, climb: Climb, flow: Workflow, app: Response) -> None:
     """Tell again of what nobody has heard of: the board was down all the while."""
 
-    def is_known() -> bool:
-        return app.storms.end_perhaps(incident) and app.is_known(incident)
-
     def tell(key: str) -> bool:
         if not app.is_known(incident):
             app.tell(_last_notice(incident, climb, app), key, alone=True)
-        return is_known()
+        return app.is_known(incident)
 
-    known = flow.step("is it known", is_known, bool)
+    known = flow.step("is it known", lambda: app.is_known(incident), bool)
     for turn, pause in enumerate(TELL_AGAIN):
         if known:
             return

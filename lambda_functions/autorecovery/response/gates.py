@@ -47,6 +47,8 @@ class Facts:
     """What a person said to this very attempt; asking for a climb approves its first."""
     demotion: Demotion | None
     """The rung's script has helped this rule too seldom."""
+    parent: Incident | None
+    """The incident that says that the machine it runs on is down."""
     halt: Halt | None
     windows: tuple[tuple[str, datetime], ...]
     """Open maintenance windows that concern this: name and end."""
@@ -125,6 +127,13 @@ def correlated(facts: Facts) -> GateResult:
     return _result(
         "correlation", Reason.CORRELATED, holds=until is not None, detail=detail, until=until
     )
+
+
+def parent_down(facts: Facts) -> GateResult:
+    """Hold where the machine that this runs on is down: what helps that helps this."""
+    parent = facts.parent
+    detail = f"{parent.target.name}, {parent.id}" if parent else ""
+    return _result("parent", Reason.PARENT_DOWN, holds=parent is not None, detail=detail)
 
 
 def flapping(facts: Facts) -> GateResult:
@@ -239,6 +248,7 @@ GATES: tuple[Gate, ...] = (
     opted_in,
     maintenance,
     correlated,
+    parent_down,
     flapping,
     autonomy,
     proven,

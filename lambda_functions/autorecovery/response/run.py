@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from autorecovery.models.actions import ASK_HUMAN
 from autorecovery.models.canary import CANARY
+from autorecovery.models.group import is_group
 from autorecovery.models.incident import Attempt, Climb, CommandState, Decision, Ending, Incident
 from autorecovery.models.order import Order
 from autorecovery.models.reason import Level, Reason, Verdict
@@ -19,6 +20,7 @@ from autorecovery.response.appraise import appraise
 from autorecovery.response.ask import ask
 from autorecovery.response.budget import give_back, pause_for_turn, reserve
 from autorecovery.response.choose import Footing, choose, follow
+from autorecovery.response.converse import converse
 from autorecovery.response.echo import is_echo
 from autorecovery.response.finish import close, end_canary, hand_over, tell_recovery
 from autorecovery.response.recover import recover
@@ -26,6 +28,11 @@ from autorecovery.response.settle import relapse
 from autorecovery.response.stage import Response
 from autorecovery.response.verify import verify
 from autorecovery.response.vigil import Look, keep_watch, rest
+
+
+def run(execution: str, flow: Workflow, app: Response) -> Ending:
+    """Live what this execution is named after: an incident, or a group of them."""
+    return (converse if is_group(execution) else respond)(execution, flow, app)
 
 
 def respond(incident_id: str, flow: Workflow, app: Response) -> Ending:

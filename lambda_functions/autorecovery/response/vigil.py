@@ -12,6 +12,7 @@ from autorecovery.models.rule import Verification
 from autorecovery.models.signal import HEALTHY_STATES, SignalKind
 from autorecovery.notices import compose
 from autorecovery.ports import DEAF, Workflow
+from autorecovery.response.escalate import escalate, until_next_step
 from autorecovery.response.health import can_be_read, describe_samples, period_of
 from autorecovery.response.reminders import next_reminder, reminders_due
 from autorecovery.response.stage import Response
@@ -130,13 +131,16 @@ def _look(
     over = Reason.CLOSED_BY_PERSON if present.is_closed else over
     waits, waited = app.configuration.notify.reminders, now - since
     due = reminders_due(waits, waited)
-    app.keep_up_with_storm(present, story)
-    if over is None and due > reminders:
-        # After a long silence of ours one reminder makes up for all that were missed.
-        if not _is_acknowledged(story):
-            _remind(present, f"{label} reminder {due}", proof, now, app)
-        reminders = due
-    until_next = next_reminder(waits, due) - waited
+    if over is None and not _is_acknowledged(story):
+        if due > reminders or _was_silenced(story, present, app):
+            # After a long silence of ours one reminder makes up for all that were missed.
+            key = f"{label} reminder {due}" if due > reminders else f"{label} unsilenced {now}"
+            _remind(present, key, proof, now, app)
+        escalate(present, proof, story, now, app)
+    reminders = max(reminders, due)
+    until_next = min(
+        next_reminder(waits, due) - waited, until_next_step(now - present.opened_at, app)
+    )
     pause = min(pause_after(waited), max(until_next, FIRST_PAUSE))
     order = None if over else next_order(story)  # nobody climbs for what is over
     return Look(now, present.level, over, pause, reminders, order)
@@ -150,6 +154,13 @@ def _remind(incident: Incident, key: str, proof: str, now: datetime, app: Respon
 def _is_acknowledged(story: Sequence[Entry]) -> bool:
     """Return whether somebody said that they are on it: they need no reminding."""
     return any(entry.kind is EntryKind.ACKNOWLEDGED for entry in story)
+
+
+def _was_silenced(story: Sequence[Entry], incident: Incident, app: Response) -> bool:
+    """Return whether the last that was to be told fell into a silence which is over now."""
+    told = [entry for entry in story if entry.kind is EntryKind.NOTIFIED]
+    silenced = bool(told) and "silenced" in told[-1].facts
+    return silenced and not app.telling.silence_over(incident)
 
 
 def _last_signal_is_healthy(incident: Incident, story: Sequence[Entry]) -> bool:

@@ -126,6 +126,7 @@ def _candidate(breach: Breach, app: Triage) -> Incident:
     now, signal = app.clock(), breach.signal
     # Named by the newest sighting, not by this delivery's own: whichever of several deliveries
     # comes again after the incident was closed finds the name used.
+    presence = _presence(breach, app)
     newest = max(breach.sightings, key=lambda sighting: (sighting.at, sighting.id))
     return Incident(
         id=incident_id(
@@ -139,9 +140,8 @@ def _candidate(breach: Breach, app: Triage) -> Incident:
         opened_at=now,
         breached_at=newest.at,
         evidence=breach.evidence,
-        held_for=hold_reason(
-            breach, _presence(breach, app), now, app.configuration.limits.max_event_age
-        ),
+        held_for=hold_reason(breach, presence, now, app.configuration.limits.max_event_age),
+        group=presence.group if presence else "",
     )
 
 

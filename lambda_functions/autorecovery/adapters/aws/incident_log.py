@@ -6,7 +6,7 @@
     claims#<shard>    <rule>|<target>    who holds rule and target, while it is open
     cases#<rule>      <opened>#<id>  one incident of the rule in short: target, opened, how it ended
     cases-on#<rule>|<target>  <opened>#<id>  the same, once more, for those of one target
-    storm#<rule>      storm          since when many targets break the rule at once
+    group#<kind>|<name>  now         the group that can be joined, and when somebody last did
     sightings#<key>   set            breaching observations of the last window
 
 Claims lie in few partitions, so that triage learns of all open incidents in a few queries; heads
@@ -24,7 +24,8 @@ from botocore.exceptions import ClientError
 
 from autorecovery.adapters.aws.errors import code_of, storing
 from autorecovery.errors import StoreError
-from autorecovery.models.history import Case, Storm
+from autorecovery.models.group import Group, GroupKind, day_of, is_group
+from autorecovery.models.history import Case
 from autorecovery.models.incident import Breach, Entry, Incident, Sighting
 from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.wire import decode, encode
@@ -185,49 +186,63 @@ class DynamoDbIncidentLog:
             )  # fmt: skip
             return [_case(item) for page in pages for item in page["Items"]]
 
-    def join_storm(self, rule_name: str, now: datetime, quiet: timedelta) -> Storm:
-        """See IncidentLog.join_storm. Who joins what was joined just now writes nothing."""
-        key = _storm_key(rule_name)
+    def join_group(
+        self, kind: GroupKind, name: str, who: str, now: datetime, quiet: timedelta
+    ) -> tuple[Group, bool]:
+        """See IncidentLog.join_group. Who joins what was joined just now writes nothing."""
+        key = _group_key(kind, name)
         for _ in range(CLAIM_TRIES):
             item = self._get(key)
-            began, joined = (
-                (datetime.fromisoformat(item[name]["S"]) for name in ("began", "joined"))
-                if item
-                else (now, now)
-            )
-            goes_on = item is not None and now - joined <= quiet
-            if goes_on and now - joined < quiet / 4:
-                return Storm(rule_name, began)
-            began = began if goes_on else now
-            if self._write_storm(key, began, now, item):
-                return Storm(rule_name, began)
-        raise StoreError(f"storm of {rule_name}: contended", retryable=True)
+            joined = datetime.fromisoformat(item["joined"]["S"]) if item else now
+            if item and now - joined <= quiet:
+                group = Group(kind, name, datetime.fromisoformat(item["began"]["S"]))
+                first = item["first"]["S"]
+                if now - joined < quiet / 4 or self._write_group(group, first, now, item):
+                    return group, first == who
+            elif self._write_group(Group(kind, name, now), who, now, item):
+                return Group(kind, name, now), True
+        raise StoreError(f"group {name}: contended", retryable=True)
 
-    def storm(self, rule_name: str) -> Storm | None:
-        """See IncidentLog.storm."""
-        item = self._get(_storm_key(rule_name))
-        return Storm(rule_name, datetime.fromisoformat(item["began"]["S"])) if item else None
+    def goes_on(self, group: Group) -> bool:
+        """See IncidentLog.goes_on."""
+        head = self._head(group.id)
+        return head is None or "ended" not in head
 
-    def end_storm(self, storm: Storm) -> None:
-        """See IncidentLog.end_storm."""
+    def end_group(self, group: Group) -> None:
+        """See IncidentLog.end_group."""
+        self._set_on_group(group.id, "ended", _flag(True))
         try:
-            with storing("storm"):
+            with storing("group"):
                 self._client.delete_item(
-                    TableName=self._table, Key=_storm_key(storm.rule_name),
+                    TableName=self._table, Key=_group_key(group.kind, group.name),
                     ConditionExpression="began = :began",
-                    ExpressionAttributeValues={":began": _text(sortable(storm.began))},
+                    ExpressionAttributeValues={":began": _text(sortable(group.began))},
                 )  # fmt: skip
         except ClientError:
             return  # another one has begun: that one stays
 
-    def _write_storm(self, key: Item, began: datetime, now: datetime, seen: Item | None) -> bool:
-        """Write the storm where nobody else did since it was seen."""
-        values: Item = {":began": _text(sortable(began)), ":now": _text(sortable(now))}
+    def _set_on_group(self, group_id: str, name: str, value: Item) -> None:
+        """Set an attribute of a group's head, which its first such word writes."""
+        with storing("group"):
+            self._client.update_item(
+                TableName=self._table, Key=_head_key(group_id),
+                UpdateExpression="SET #name = :value, expires = if_not_exists(expires, :expires)",
+                ExpressionAttributeNames={"#name": name},
+                ExpressionAttributeValues={":value": value, ":expires": _expiry(day_of(group_id))},
+            )  # fmt: skip
+
+    def _write_group(self, group: Group, first: str, now: datetime, seen: Item | None) -> bool:
+        """Write that somebody joined, where nobody else did since it was seen."""
+        values: Item = {
+            ":began": _text(sortable(group.began)), ":now": _text(sortable(now)),
+            ":first": _text(first), ":expires": _expiry(now),
+        }  # fmt: skip
         if seen is not None:
             values[":seen"] = seen["joined"]
         return self._update(
-            key, "SET began = :began, joined = :now", values,
-            "joined = :seen" if seen else "attribute_not_exists(pk)",
+            _group_key(group.kind, group.name),
+            "SET began = :began, #first = :first, joined = :now, expires = :expires", values,
+            "joined = :seen" if seen else "attribute_not_exists(pk)", {"#first": "first"},
         )  # fmt: skip
 
     def record(self, incident_id: str, entry: Entry) -> None:
@@ -267,6 +282,9 @@ class DynamoDbIncidentLog:
 
     def wait_for_wake(self, incident_id: str, token: str) -> None:
         """See IncidentLog.wait_for_wake."""
+        if is_group(incident_id):
+            self._set_on_group(incident_id, "wake_token", _text(token))
+            return
         self._update(_head_key(incident_id), "SET wake_token = :token", {":token": _text(token)})
 
     def wake_token(self, incident_id: str) -> str | None:
@@ -464,8 +482,8 @@ def sortable(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _storm_key(rule_name: str) -> Item:
-    return {"pk": _text(f"storm#{short_name(rule_name)}"), "sk": _text("storm")}
+def _group_key(kind: GroupKind, name: str) -> Item:
+    return {"pk": _text(f"group#{kind}|{short_name(name)}"), "sk": _text("now")}
 
 
 def _shard(key: tuple[str, str]) -> int:

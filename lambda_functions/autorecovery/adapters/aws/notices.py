@@ -51,6 +51,9 @@ class SnsNoticeboard:
         except BotoCoreError as error:
             raise NoticeError(f"SNS: {error}") from error
 
+    def withhold(self, notice: Notice, why: str) -> None:
+        """See Noticeboard.withhold. A topic remembers nothing."""
+
 
 class CanaryAside:
     """Noticeboard that keeps the canary's notices from people: they go to its own board, if any."""
@@ -65,3 +68,7 @@ class CanaryAside:
             self._people.post(notice)
         elif self._canary is not None:
             self._canary.post(notice)
+
+    def withhold(self, notice: Notice, why: str) -> None:
+        """See Noticeboard.withhold. Of the canary everything is told."""
+        self._people.withhold(notice, why)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef
     from mypy_boto3_ssm import SSMClient
 
 _NOBODY = Presence(exists=False, opted_in=False)
@@ -98,13 +99,15 @@ class Ec2Census:
         tag_value: str,
         clock: Clock,
         fresh_for: timedelta = timedelta(minutes=1),
+        group_by: str | None = None,
     ) -> None:
         self._client = client
         self._tag = (tag_key, tag_value)
         self._clock = clock
         self._fresh_for = fresh_for
         self._counted_at: datetime | None = None
-        self._members: frozenset[str] = frozenset()
+        self._group_by = group_by
+        self._members: dict[str, str] = {}
 
     def look_up(self, target: Target) -> Presence:
         """See TargetDirectory.look_up."""
@@ -113,9 +116,11 @@ class Ec2Census:
         now = self._clock()
         if self._counted_at is None or now - self._counted_at > self._fresh_for:
             self._members, self._counted_at = self._count(), now
-        return Presence(exists=True, opted_in=target.name in self._members)
+        group = self._members.get(target.name)
+        return Presence(exists=True, opted_in=group is not None, group=group or "")
 
-    def _count(self) -> frozenset[str]:
+    def _count(self) -> dict[str, str]:
+        """Return every machine that opted in, with its group."""
         key, value = self._tag
         with reading("DescribeInstances"):
             pages = (
@@ -123,9 +128,13 @@ class Ec2Census:
                 .get_paginator("describe_instances")
                 .paginate(Filters=[{"Name": f"tag:{key}", "Values": [value]}])
             )
-            return frozenset(
-                instance["InstanceId"]
+            return {
+                instance["InstanceId"]: self._group_of(instance)
                 for page in pages
                 for reservation in page["Reservations"]
                 for instance in reservation["Instances"]
-            )
+            }
+
+    def _group_of(self, instance: "InstanceTypeDef") -> str:
+        tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+        return tags.get(self._group_by, "") if self._group_by else ""

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from autorecovery.adapters.sqlite.database import Database
-from autorecovery.models.history import Case, Storm
+from autorecovery.models.group import Group, GroupKind, is_group
+from autorecovery.models.history import Case
 from autorecovery.models.incident import Breach, Entry, Incident, Sighting
 from autorecovery.models.reason import IncidentState, Level, Reason
 from autorecovery.models.wire import decode, encode
@@ -128,30 +129,43 @@ class SqliteIncidentLog:
             found = rows.execute(statement, values).fetchall()
         return [_case(row) for row in found]
 
-    def join_storm(self, rule_name: str, now: datetime, quiet: timedelta) -> Storm:
-        """See IncidentLog.join_storm."""
+    def join_group(
+        self, kind: GroupKind, name: str, who: str, now: datetime, quiet: timedelta
+    ) -> tuple[Group, bool]:
+        """See IncidentLog.join_group."""
         with self._database.transaction() as rows:
-            row = _row(rows, "SELECT * FROM storms WHERE rule_name = ?", rule_name)
-            goes_on = row and now - datetime.fromisoformat(row["joined"]) <= quiet
-            began = datetime.fromisoformat(row["began"]) if row and goes_on else now
+            row = _row(
+                rows,
+                "SELECT * FROM groups WHERE kind = ? AND name = ? AND NOT ended AND joined >= ?"
+                " ORDER BY began DESC LIMIT 1",
+                kind, name, _text(now - quiet),
+            )  # fmt: skip
+            group = _group(row) if row else Group(kind, name, now)
+            while row is None and _row(rows, "SELECT 1 FROM groups WHERE id = ?", group.id):
+                # One of the same name and moment was ended: nobody tells that one any more.
+                group = replace(group, began=group.began + timedelta.resolution)
             rows.execute(
-                "INSERT OR REPLACE INTO storms (rule_name, began, joined) VALUES (?, ?, ?)",
-                (rule_name, _text(began), _text(now)),
+                "INSERT INTO groups (id, kind, name, began, first, joined)"
+                " VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET joined = excluded.joined",
+                (group.id, kind, name, _text(group.began), who, _text(now)),
             )
-        return Storm(rule_name, began)
+        return group, row is None or row["first"] == who
 
-    def storm(self, rule_name: str) -> Storm | None:
-        """See IncidentLog.storm."""
+    def goes_on(self, group: Group) -> bool:
+        """See IncidentLog.goes_on."""
         with self._database.transaction() as rows:
-            row = _row(rows, "SELECT * FROM storms WHERE rule_name = ?", rule_name)
-        return Storm(rule_name, datetime.fromisoformat(row["began"])) if row else None
+            return _row(rows, "SELECT 1 FROM groups WHERE id = ? AND ended", group.id) is None
 
-    def end_storm(self, storm: Storm) -> None:
-        """See IncidentLog.end_storm."""
-        self._execute(
-            "DELETE FROM storms WHERE rule_name = ? AND began = ?",
-            storm.rule_name, _text(storm.began),
-        )  # fmt: skip
+    def end_group(self, group: Group) -> None:
+        """See IncidentLog.end_group."""
+        self._execute("UPDATE groups SET ended = 1 WHERE id = ?", group.id)
+
+    def open_groups(self) -> list[Group]:
+        """Return the groups that were not ended: whoever told them may be gone."""
+        with self._database.transaction() as rows:
+            found = rows.execute("SELECT * FROM groups WHERE NOT ended ORDER BY began").fetchall()
+        return [_group(row) for row in found]
 
     def record(self, incident_id: str, entry: Entry) -> None:
         """See IncidentLog.record."""
@@ -197,12 +211,14 @@ class SqliteIncidentLog:
 
     def wait_for_wake(self, incident_id: str, token: str) -> None:
         """See IncidentLog.wait_for_wake."""
-        self._execute("UPDATE incidents SET wake_token = ? WHERE id = ?", token, incident_id)
+        table = "groups" if is_group(incident_id) else "incidents"
+        self._execute(f"UPDATE {table} SET wake_token = ? WHERE id = ?", token, incident_id)
 
     def wake_token(self, incident_id: str) -> str | None:
         """See IncidentLog.wake_token."""
+        table = "groups" if is_group(incident_id) else "incidents"
         with self._database.transaction() as rows:
-            row = _row(rows, "SELECT wake_token FROM incidents WHERE id = ?", incident_id)
+            row = _row(rows, f"SELECT wake_token FROM {table} WHERE id = ?", incident_id)
         return row["wake_token"] if row else None
 
     def _execute(self, statement: str, *values: object) -> bool:
@@ -232,6 +248,10 @@ def _incident(row: sqlite3.Row) -> Incident:
         level=Level(row["level"]),
         breached_at=datetime.fromisoformat(row["breached_at"]),
     )
+
+
+def _group(row: sqlite3.Row) -> Group:
+    return Group(GroupKind(row["kind"]), row["name"], datetime.fromisoformat(row["began"]))
 
 
 def _case(row: sqlite3.Row) -> Case:

@@ -1,0 +1,45 @@
+"""Who else is told of what stays open, step by step, with the facts of that moment."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from autorecovery.config.notify import Escalation
+from autorecovery.models.incident import Entry, EntryKind, Incident
+from autorecovery.notices import compose
+from autorecovery.response.company import company_in
+from autorecovery.response.stage import Response
+
+
+def escalate(
+    incident: Incident, proof: str, story: Sequence[Entry], now: datetime, app: Response
+) -> None:
+    """Tell whoever is to be told by now and was not; of one of many its group tells."""
+    company = company_in(story)
+    if company and not company.leads:
+        return
+    waited = now - incident.opened_at
+    for key, step in steps_due(waited, {entry.key for entry in story}, app):
+        notice = compose.escalated(incident, proof, waited, step.to, now)
+        app.tell(notice, key, alone=True)
+        app.note(incident.id, key, EntryKind.ESCALATED, told_to(step))
+
+
+def steps_due(
+    waited: timedelta, keys: Collection[str], app: Response
+) -> Iterator[tuple[str, Escalation]]:
+    """Yield the steps that are due after so long and not among these keys, each with its own."""
+    for number, step in enumerate(app.configuration.notify.escalation, start=1):
+        key = f"escalation {number}"
+        if waited >= step.after and key not in keys:
+            yield key, step
+
+
+def until_next_step(waited: timedelta, app: Response) -> timedelta:
+    """Return how long it is until somebody else is to be told; very long, where nobody is."""
+    later = [step.after - waited for step in app.configuration.notify.escalation]
+    return min((wait for wait in later if wait > timedelta()), default=timedelta.max)
+
+
+def told_to(step: Escalation) -> str:
+    """Return what the story says of a step."""
+    return f"escalated to {', '.join(step.to)}: still open, and nobody is on it"
