@@ -128,8 +128,8 @@ def in_company(
     return group
 
 
-def members(count: int, **more: Any) -> list[Incident]:
-    targets = [Target.named(f"i-{i:017x}", "111122223333", "eu-west-1") for i in range(count)]
+def members(count: int, *place: str, **more: Any) -> list[Incident]:
+    targets = [Target.named(f"i-{i:017x}", *place) for i in range(count)]
     return [incident(rule(RESTART), signal(target=target), **more) for target in targets]
 
 
@@ -148,7 +148,7 @@ def test_a_crowd_is_looked_into_once_whichever_of_it_asks() -> None:
     (analysis,) = world.analyses(group.id)
     assert analysis.subject == group.id
     (notice,) = world.world.board.posted
-    assert notice.conversation == group.id
+    assert (notice.conversation, notice.target) == (group.id, "cpu")
 
 
 def test_the_first_of_a_group_that_nobody_followed_is_looked_into_by_itself() -> None:
@@ -161,7 +161,7 @@ def test_the_first_of_a_group_that_nobody_followed_is_looked_into_by_itself() ->
 @pytest.mark.parametrize("kind", GroupKind)
 def test_rules_say_of_a_crowd_what_it_is_and_what_its_members_tell(kind: GroupKind) -> None:
     world = AnalysisWorld(incident(rule(RESTART), evidence=("connection refused by db-1",)))
-    for each in members(4, evidence=("connection refused",)):
+    for each in members(4, "111122223333", "eu-west-1", evidence=("connection refused",)):
         world.world.incidents.open(each)
         in_company(world, each, kind=kind)
     group = in_company(world, world.opened, kind=kind)

@@ -128,7 +128,8 @@ def _analysis(about: Conversation, app: Analyst) -> Analysis:
 def _tell(about: Conversation, key: str, analysis: Analysis, app: Analyst) -> Outcome:
     """Put the analysis up; it is on the timeline already, where `explain` shows it."""
     incident, now = about.incident, app.clock()
-    notice = analysed(analysis, incident.id, about.id, incident.rule_name, incident.target.key, now)
+    target = about.company.group.name if about.company else incident.target.key
+    notice = analysed(analysis, incident.id, about.id, incident.rule_name, target, now)
     try:
         app.noticeboard.post(notice)
     except NoticeError:
