@@ -195,6 +195,25 @@ def recover(
 
 
 @app.command()
+def analyze(
+    target: Annotated[
+        str | None, typer.Option(help="Only this machine; without it, the whole fleet.")
+    ] = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Report the present state: what is open, what helped, what returns, what is not known.
+
+    By the model of `analysis.model` where one is configured and the day's money allows it, else by
+    rules; it says which. Every claim cites its evidence, and nothing it suggests is run.
+    """
+    from command_line import analyze
+
+    analyze.show(target, stack, os.environ, config, as_json=as_json)
+
+
+@app.command()
 def scorecards(
     within: Annotated[str, typer.Option(help="How far back, such as 30d.")] = "30d",
     stack: Stack = None,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         IncidentLog,
         NoticeLog,
         ResponseStarter,
+        SpendingLog,
     )
     from autorecovery.replay import Addressees
 
@@ -173,6 +174,18 @@ def _tell_again(
 def now() -> datetime:
     """Return the present time."""
     return datetime.now(UTC)
+
+
+def spending(stack: str | None, variables: Mapping[str, str]) -> "SpendingLog":
+    """Return the memory of what models cost, of a stack or of this machine."""
+    if stack:
+        from autorecovery.adapters.aws import clients
+        from autorecovery.adapters.aws.spending import DynamoDbSpending
+
+        return DynamoDbSpending(clients.dynamodb(), _table(stack))
+    from autorecovery.adapters.sqlite.spending import SqliteSpending
+
+    return SqliteSpending(database(variables))
 
 
 def _triage_here(variables: Mapping[str, str], config: Path) -> Callable[[object], dict[str, Any]]:

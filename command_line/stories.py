@@ -1,15 +1,21 @@
 """`incidents` and `explain`: what happened, and why."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from autorecovery.analysis.crowd import company_of
+from autorecovery.models.analysis import Analysis, analyses_in
 from autorecovery.models.canary import CANARY
 from autorecovery.models.incident import Entry, EntryKind, Incident
 from autorecovery.models.reason import Level
 from autorecovery.notices.clauses import what_is_wrong
 from autorecovery.notices.levels import SHAPES
+from command_line.analyze import as_json_value, lines_of
 from command_line.output import print_json, print_lines, print_table
 from command_line.stores import find, incident_log
+
+if TYPE_CHECKING:
+    from autorecovery.ports import IncidentLog
 
 CANARIES = 200
 """Newest incidents looked through beyond the wanted ones: canaries of two days and more."""
@@ -64,6 +70,7 @@ def explain(wanted: str, stack: str | None, variables: Mapping[str, str], *, as_
             {
                 "incident": _summary(incident),
                 "decisions": [_entry(entry) for entry in decisions],
+                "analyses": [as_json_value(each) for each in _analyses(incident, log)],
                 "timeline": [_entry(entry) for entry in timeline],
             }
         )
@@ -76,6 +83,16 @@ def explain(wanted: str, stack: str | None, variables: Mapping[str, str], *, as_
         print_lines(f"  {entry.at:%H:%M:%S}  {entry.text}", *_because(entry))
     if not decisions:
         print_lines("", f"Nothing was decided: {_why_undecided(incident, timeline)}.")
+    for analysis in _analyses(incident, log)[-1:]:
+        print_lines("", f"Analysis of {analysis.at:%H:%M:%S}:")
+        print_lines(*(f"  {line}".rstrip() for line in lines_of(analysis)))
+
+
+def _analyses(incident: Incident, log: "IncidentLog") -> list[Analysis]:
+    """Return the analyses of an incident, and those of the company it is told in."""
+    company = company_of(incident, log)
+    mine = analyses_in(log.timeline(incident.id))
+    return mine + (analyses_in(log.timeline(company.group.id)) if company else [])
 
 
 def _because(entry: Entry) -> list[str]:

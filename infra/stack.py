@@ -5,6 +5,7 @@ from pathlib import Path
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
+from infra.analyst import IncidentAnalyst
 from infra.canary import CanaryFlight
 from infra.configuration import Deployment
 from infra.dashboard import Dashboard
@@ -95,7 +96,6 @@ class AutoRecoveryStack(Stack):
             documents=documents.names,
             dead_letters=dead_letters.queue,
         )  # fmt: skip
-        ours = {f.node.id: f for f in (triage.function, responder.function, listener.function)}
         sender = None
         if channels.queues:
             sender = NoticeSender(
@@ -106,7 +106,16 @@ class AutoRecoveryStack(Stack):
                 table=table,
                 dead_letters=dead_letters.queue,
             )  # fmt: skip
-            ours[sender.function.node.id] = sender.function
+        analyst = IncidentAnalyst(
+            self, "Analyst",
+            functions=functions,
+            configuration=configuration,
+            log_sources=log_sources,
+            table=table,
+            notices=notices,
+        )  # fmt: skip
+        parts = (triage, responder, listener, analyst, sender)
+        ours = {part.function.node.id: part.function for part in parts if part}
         SelfAlarms(
             self, "SelfAlarms",
             functions=ours,

@@ -16,11 +16,13 @@ from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.adapters.sqlite.mailbox import Mailbox
 from autorecovery.adapters.sqlite.notice_log import SqliteNoticeLog
+from autorecovery.adapters.sqlite.spending import SqliteSpending
+from autorecovery.analysis.stage import Analyst
 from autorecovery.config import Configuration
 from autorecovery.delivery.board import RecordedBoard
 from autorecovery.delivery.deliver import Courier
 from autorecovery.errors import ConfigurationError
-from autorecovery.models.notice import Notice
+from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.signal import Target, TargetKind
 from autorecovery.ports import Channel, Presence
 from autorecovery.response.run import run
@@ -28,6 +30,7 @@ from autorecovery.response.stage import Response
 from autorecovery.scripts import Script
 from autorecovery.triage.outcome import Outcome
 from autorecovery.triage.run import Triage
+from local_runtime.analyst import AnalysedBoard, LocalAnalyst, model_of
 from local_runtime.attendant import Attendant
 from local_runtime.bash_commands import BashCommandRunner
 from local_runtime.digest_clock import DigestClock
@@ -114,6 +117,7 @@ class Machine:
     attendant: Attendant
     outbox: Outbox
     digests: DigestClock
+    analyst: LocalAnalyst
 
     def take_up_open_incidents(self) -> int:
         """Respond again to every incident that an earlier run of this program left open.
@@ -123,6 +127,7 @@ class Machine:
         found = self.incidents.open_incidents()
         for incident in found:
             self.responses.start(incident.incident_id)
+            self.analyst.look_into(incident.incident_id, NoticeKind.OPENED)
         for group in self.incidents.open_groups():
             self.responses.start(group.id)
         return len(found)
@@ -131,6 +136,7 @@ class Machine:
         """Stop everything; what was begun is in the database."""
         self.attendant.close()
         self.digests.close()
+        self.analyst.close()
         self.commands.stop()
         self.responses.close()
         self.outbox.close()
@@ -185,6 +191,19 @@ def assemble(
             responses.wake(token)
 
     commands = BashCommandRunner(database, scripts, variables, utc_now, wake)
+    board = RecordedBoard(Board(show), "console", notices, utc_now)
+    analyst = LocalAnalyst(
+        Analyst(
+            configuration=configuration,
+            incidents=incidents,
+            attempts=attempts,
+            metrics=log_store,
+            noticeboard=board,
+            spending=SqliteSpending(database),
+            clock=utc_now,
+            model=model_of(configuration.analysis),
+        )
+    )
     mailbox = Mailbox(database)
     response = Response(
         configuration=configuration,
@@ -195,8 +214,8 @@ def assemble(
         metrics=log_store,
         controls=SqliteControls(database),
         budget=SqliteControls(database),
+        noticeboard=AnalysedBoard(board, analyst.ask),
         responses=mailbox,
-        noticeboard=RecordedBoard(Board(show), "console", notices, utc_now),
         clock=utc_now,
     )
     responses = LocalResponses(lambda execution, flow: run(execution, flow, response))
@@ -223,6 +242,7 @@ def assemble(
         Attendant(mailbox, responses),
         Outbox(notices, courier(configuration, database, channel or channels_of(configuration))),
         DigestClock(configuration.notify.channels, send_digest, utc_now),
+        analyst,
     )
 
 

@@ -55,4 +55,11 @@ class ChannelError(AutoRecoveryError):
 
 
 class AnalysisError(AutoRecoveryError):
-    """A model gave no answer that can be used; the rule-based analyst takes its place."""
+    """A model gave no answer; the rule-based analyst takes its place.
+
+    `billed` says whether the call may have cost something nevertheless.
+    """
+
+    def __init__(self, message: str, *, billed: bool) -> None:
+        super().__init__(message)
+        self.billed = billed

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from autorecovery.models.incident import (
     Incident,
@@ -111,6 +111,43 @@ class LogLine:
 
     at: datetime
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is asked: how it must work, what it works on, and the shape of its answer."""
+
+    instructions: str
+    text: str
+    tool: str
+    """The name of the one tool that it must call."""
+    schema: dict[str, Any]
+    """JSON Schema of what it must pass to that tool."""
+    most_tokens: int
+    """Of its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model answered, as it came; nothing in it is to be trusted."""
+
+    content: object
+    """What it passed to the tool, or None where it did not call it."""
+    stopped: str
+    """Why it stopped, in its own words: `tool_use`, `max_tokens`, `guardrail_intervened`."""
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Money set aside for one call, before it is made."""
+
+    token: str
+    """One per call."""
+    day: date
+    micro_usd: int
+    """Millionths of a dollar: money is counted in whole numbers."""
 
 
 class IncidentLog(Protocol):
@@ -436,3 +473,28 @@ class Controls(Protocol):
 
     def promotion(self, script: str, rule_name: str) -> Promotion | None:
         """Return the last promotion of this script under this rule, if there was one."""
+
+
+class Model(Protocol):
+    """Something that reads and answers; it has no hands."""
+
+    name: str
+
+    def ask(self, prompt: Prompt) -> Reply:
+        """Return the answer to one bounded question, asked once; AnalysisError without one."""
+
+
+class SpendingLog(Protocol):
+    """The memory of what models cost, by the day; each change is one conditional write."""
+
+    def reserve(self, wanted: Reservation, limit_micro_usd: int) -> bool:
+        """Set the money aside; False where the day's limit leaves no room for it.
+
+        Asking for the same token again is harmless.
+        """
+
+    def settle(self, reservation: Reservation, spent_micro_usd: int) -> None:
+        """Write down what it really cost; a second time changes nothing."""
+
+    def spent(self, day: date) -> int:
+        """Return the millionths of a dollar spent or set aside on this day."""

@@ -15,6 +15,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "IncidentResponder": ResponseSettings,
     "CommandListener": Settings,
     "NoticeSender": SenderSettings,
+    "IncidentAnalyst": Settings,
 }
 
 

@@ -11,7 +11,9 @@ from infra.instance_actions import CHANGES, LOOKS
 from tests.infra.conftest import Synthesize
 from tests.infra.template import Synthesized, configured
 
-FUNCTIONS = ("MetricProcessor", "IncidentResponder", "CommandListener", "NoticeSender")
+FUNCTIONS = (
+    "MetricProcessor", "IncidentResponder", "CommandListener", "NoticeSender", "IncidentAnalyst",
+)  # fmt: skip
 
 READ_ONLY_WITHOUT_A_RESOURCE = {
     "ec2:DescribeInstances", "cloudwatch:GetMetricData", "ssm:GetCommandInvocation",
@@ -178,9 +180,9 @@ def test_who_wakes_a_response_reaches_its_executions_in_every_version(
     ]
 
 
-def test_only_the_responder_tells_people(synthesized: Synthesized) -> None:
+def test_only_the_responder_and_the_analyst_tell_people(synthesized: Synthesized) -> None:
     may = {f for f in FUNCTIONS if "sns:Publish" in _allowed(synthesized, f)}
-    assert may == {"IncidentResponder"}
+    assert may == {"IncidentResponder", "IncidentAnalyst"}
 
 
 def test_the_listener_only_looks_things_up(synthesized: Synthesized) -> None:

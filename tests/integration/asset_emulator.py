@@ -75,8 +75,10 @@ class RunningFunction:
 
 
 @contextmanager
-def running(handler: str, asset: Path, client: Path, log: Path) -> Iterator[RunningFunction]:
-    """Run a handler of the asset until the block ends."""
+def running(
+    handler: str, asset: Path, client: Path, log: Path, **variables: str
+) -> Iterator[RunningFunction]:
+    """Run a handler of the asset until the block ends; in a dry run, unless told otherwise."""
     port = _free_port()
     command = [
         str(emulator()),
@@ -87,8 +89,9 @@ def running(handler: str, asset: Path, client: Path, log: Path) -> Iterator[Runn
     ]  # fmt: skip
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=asset, env=_environment(handler, client), stdout=output, stderr=output
-        )
+            command, cwd=asset, env={**_environment(handler, client), **variables},
+            stdout=output, stderr=output,
+        )  # fmt: skip
     try:
         _wait_for(port, process, log)
         path = "2015-03-31/functions/function/invocations"

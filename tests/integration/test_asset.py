@@ -188,3 +188,13 @@ def test_the_listener_answers_every_end_of_a_command(
     event = _event(path)
     answer = command_listener.invoke(event)
     assert answer == {"command": event["detail"]["command-id"], "incident": None, "woken": False}
+
+
+def test_the_analyst_starts_from_what_the_stack_tells_it(
+    host_asset: Path, client: Path, tmp_path: Path
+) -> None:
+    region = {"AWS_DEFAULT_REGION": "eu-west-1"}
+    variables = {"AUTORECOVERY_DRY_RUN": "false", "TABLE_NAME": "incidents", **region}
+    handler, log = "incident_analyst.lambda_handler", tmp_path / "incident_analyst.log"
+    with running(handler, host_asset, client, log, **variables) as function:
+        assert function.invoke({"Records": []}) == {"batchItemFailures": []}

@@ -10,6 +10,7 @@ from autorecovery.config.overrides import OVERRIDES
 from autorecovery.config.problems import InvalidConfigurationError, Problem
 from autorecovery.config.schema import (
     KNOWN_NAMESPACES,
+    AnalysisSettings,
     Configuration,
     Fields,
     LambdaSettings,
@@ -23,6 +24,7 @@ from autorecovery.config.schema import (
 __all__ = [
     "KNOWN_NAMESPACES",
     "OVERRIDES",
+    "AnalysisSettings",
     "ChannelSettings",
     "Configuration",
     "Fields",

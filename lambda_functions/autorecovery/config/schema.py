@@ -115,7 +115,7 @@ class AnalysisSettings(Schema):
         None, description="A Bedrock model or inference profile, such as eu.anthropic.claude-…."
     )
     region: str | None = Field(None, description="Of the model; none means the stack's own.")
-    max_input_tokens: int = Field(8000, ge=1000, le=100_000)
+    max_input_tokens: int = Field(8000, ge=2000, le=100_000)
     max_output_tokens: int = Field(800, ge=200, le=8000)
     timeout: Duration = timedelta(seconds=20)
     daily_usd: float = Field(1.0, ge=0, description="Beyond that the model is not asked any more.")

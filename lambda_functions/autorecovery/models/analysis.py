@@ -1,8 +1,12 @@
 """What probably happened, as an analyst says it: every claim rests on evidence by its id."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from autorecovery.models.incident import Entry, EntryKind
+from autorecovery.models.wire import decode, encode
 
 RULE_BASED = "rule-based"
 """The analyst that needs no model."""
@@ -85,3 +89,17 @@ class Analysis:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0
+
+
+def as_facts(analysis: Analysis) -> dict[str, str]:
+    """Return what an entry of the timeline keeps of an analysis."""
+    return {"analysis": encode(analysis, Analysis)}
+
+
+def analyses_in(story: Sequence[Entry]) -> list[Analysis]:
+    """Return the analyses that a timeline holds, oldest first."""
+    return [
+        decode(entry.facts["analysis"], Analysis)
+        for entry in story
+        if entry.kind is EntryKind.ANALYSED and "analysis" in entry.facts
+    ]

@@ -11,6 +11,7 @@ from botocore.session import Session, get_session
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -123,4 +124,16 @@ def sqs() -> "SQSClient":
 def cloudformation() -> "CloudFormationClient":
     """Return a client for finding what a stack is made of."""
     client: CloudFormationClient = _client("cloudformation")
+    return client
+
+
+def bedrock_once(region: str | None, seconds: float) -> "BedrockRuntimeClient":
+    """Return a client that asks once and waits so long: an answer asked for twice is paid twice."""
+    config = Config(
+        region_name=region,
+        connect_timeout=3,
+        read_timeout=seconds,
+        retries={"total_max_attempts": 1},
+    )
+    client: BedrockRuntimeClient = _client("bedrock-runtime", config)
     return client
