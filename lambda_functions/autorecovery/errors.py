@@ -56,3 +56,11 @@ class ChannelError(AutoRecoveryError):
 
 class AnalysisError(AutoRecoveryError):
     """A model gave no answer that can be used; the rule-based analyst takes its place."""
+
+
+class SecretError(AutoRecoveryError):
+    """A secret cannot be had; the message names its reference and the fix, never the value."""
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable

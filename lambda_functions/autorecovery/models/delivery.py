@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from autorecovery.errors import ChannelError
 from autorecovery.models.notice import Notice
 
 
@@ -62,3 +63,15 @@ class Thread:
     shown_at: datetime
     """Of the newest notice whose state the message shows; an older one does not overwrite it."""
     facts: dict[str, str] = field(default_factory=dict)
+
+
+class PartlyDeliveredError(ChannelError):
+    """Some of a notice is out, and the rest was not taken; others go on.
+
+    Keep `thread` as after a success, and hand it to the next try: it goes on from there, and does
+    not tell people the same twice.
+    """
+
+    def __init__(self, refused: ChannelError, thread: Thread) -> None:
+        super().__init__(str(refused), retryable=refused.retryable, after=refused.after)
+        self.thread = thread

@@ -11,12 +11,15 @@ from botocore.session import Session, get_session
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_bedrock import BedrockClient
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
@@ -123,4 +126,22 @@ def sqs() -> "SQSClient":
 def cloudformation() -> "CloudFormationClient":
     """Return a client for finding what a stack is made of."""
     client: CloudFormationClient = _client("cloudformation")
+    return client
+
+
+def secretsmanager() -> "SecretsManagerClient":
+    """Return a client for reading secrets."""
+    client: SecretsManagerClient = _client("secretsmanager")
+    return client
+
+
+def sesv2() -> "SESV2Client":
+    """Return a client; a mail sent twice is better than none."""
+    client: SESV2Client = _client("sesv2")
+    return client
+
+
+def bedrock() -> "BedrockClient":
+    """Return a client for looking at models; it asks none of them anything."""
+    client: BedrockClient = _client("bedrock")
     return client
