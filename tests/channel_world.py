@@ -1,7 +1,7 @@
 """What channels are tried with: a clock, secrets that can be rotated, notices, tiny renderings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -74,5 +74,5 @@ def section(text: str) -> dict[str, Any]:
     return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
 
 
-def later(told: Notice, **more: Any) -> Notice:
-    return replace(told, **more)
+def stands_for_all(told: Notice) -> bool:
+    return told.kind is not NoticeKind.ANALYSED

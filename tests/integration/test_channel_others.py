@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.sesv2.models import sesv2_backends
 
 from autorecovery.adapters.aws.mail import SesMailer
@@ -18,6 +18,9 @@ from tests.integration import aws
 from tests.local_server import LocalServer, Reply
 
 # Apprise
+
+# What its own dependencies warn of when they are loaded is not ours.
+loads_apprise = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 
 @pytest.fixture
@@ -33,6 +36,7 @@ def channel(url: str) -> AppriseChannel:
     )
 
 
+@loads_apprise
 def test_a_notice_reaches_whatever_apprise_reaches(service: LocalServer) -> None:
     address = service.address.replace("http://", "json://")
     channel(f"{address}/s3cr3t").send(notice(), None)
@@ -41,6 +45,7 @@ def test_a_notice_reaches_whatever_apprise_reaches(service: LocalServer) -> None
     assert (content["message"], content["type"]) == ("All of it.", "failure")
 
 
+@loads_apprise
 def test_a_service_that_does_not_take_it_is_told_without_its_address(
     service: LocalServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -51,6 +56,7 @@ def test_a_service_that_does_not_take_it_is_told_without_its_address(
     assert "s3cr3t" not in str(caught.value) + caplog.text
 
 
+@loads_apprise
 def test_an_address_that_apprise_cannot_read_is_told_by_its_reference(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -1,6 +1,7 @@
 """A Slack channel against a server that speaks Slack's API: messages, threads, trouble."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,17 @@ from autorecovery.errors import ChannelError
 from autorecovery.models.delivery import PartlyDeliveredError, Thread
 from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import Level
-from tests.channel_world import INCIDENT, NOW, Rendered, Vault, head, notice, reply, section
+from tests.channel_world import (
+    INCIDENT,
+    NOW,
+    Rendered,
+    Vault,
+    head,
+    notice,
+    reply,
+    section,
+    stands_for_all,
+)
 from tests.local_server import HALF_JSON, HTML, RESET, Reply
 from tests.slack_server import CHANNEL, TOKEN, SlackServer, rate_limited, refusal
 
@@ -30,7 +41,12 @@ def vault() -> Vault:
 
 def channel(slack: SlackServer, vault: Vault, **more: Any) -> SlackChannel:
     api = SlackApi(vault.keep(TOKEN), slack.api, timeout_seconds=1)
-    settings = {"channel": CHANNEL, "forms": SlackForms(head, reply), "buttons": True, **more}
+    settings = {
+        "channel": CHANNEL,
+        "forms": SlackForms(head, reply, stands_for_all),
+        "buttons": True,
+        **more,
+    }
     return SlackChannel("ops", api=api, **settings)
 
 
@@ -83,6 +99,14 @@ def test_a_notice_that_comes_late_leaves_the_newer_state_standing(
     assert again is not None
     assert thread is not None
     assert again.shown_at == thread.shown_at
+
+
+def test_an_analysis_only_adds_to_the_thread(slack: SlackServer, vault: Vault) -> None:
+    told = channel(slack, vault)
+    thread = opened(told)
+    told.send(notice(NoticeKind.ANALYSED, 1), thread)
+    assert slack.heads[0]["text"] == "[CRITICAL] web-1: opened"
+    assert len(slack.replies) == 2
 
 
 @pytest.mark.parametrize(
@@ -213,7 +237,7 @@ def test_a_message_beyond_every_limit_still_arrives(slack: SlackServer, vault: V
     def huge(told: object, buttons: bool = False) -> Rendered:
         return Rendered("x" * 50_000, [section("y")] * 60)
 
-    opened(channel(slack, vault, forms=SlackForms(huge, huge)))
+    opened(channel(slack, vault, forms=SlackForms(huge, huge, stands_for_all)))
     assert len(slack.heads[0]["text"]) == 3000
     assert slack.replies[0]["blocks"] == []
 
@@ -314,6 +338,7 @@ def test_a_rotated_token_is_fetched_and_used_at_once(slack: SlackServer, vault: 
     told = channel(slack, vault)
     opened(told)
     slack.tokens = {"xoxb-rotated"}
+    vault.now += timedelta(minutes=1)
     vault.content["token"] = "xoxb-rotated"
     assert told.send(notice(NoticeKind.REMINDER, 1), None) is not None
 

@@ -1,6 +1,7 @@
 """A Telegram chat against a server that speaks the Bot API: parts, plain text, moves, trouble."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -158,6 +159,7 @@ def test_a_rotated_token_is_used_at_once(telegram: TelegramServer) -> None:
     told = channel(telegram, vault)
     opened(told)
     telegram.tokens = {"9:new"}
+    vault.now += timedelta(minutes=1)
     vault.content["token"] = "9:new"
     told.send(notice(NoticeKind.RECOVERED, 1), None)
     assert len(telegram.messages) == 2

@@ -1,6 +1,7 @@
 """An incoming webhook against servers that answer as Slack and Mattermost do."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -115,6 +116,7 @@ def test_a_new_address_is_fetched_where_the_old_one_is_gone(hook: Hook) -> None:
     vault.content["token"] = hook.address + "/services/old"
     with pytest.raises(ChannelError):
         told.send(notice(), None)
+    vault.now += timedelta(minutes=1)
     vault.content["token"] = hook.address + SECRET
     told.send(notice(), None)
     assert hook.requests[-1].path == SECRET

@@ -15,6 +15,9 @@ from autorecovery.ports import Clock
 
 KEPT = timedelta(minutes=5)
 
+FRESH = timedelta(seconds=10)
+"""What was fetched so lately is not fetched again: forged requests must not make us ask on end."""
+
 MOST_BYTES = 65_536
 """Of a file: what is larger is no secret."""
 
@@ -37,13 +40,19 @@ class Secrets:
 
     def read(self, reference: str) -> str:
         """Return the secret, fetched within the last minutes."""
-        known = self._known.get(reference)
-        if known and self._clock() - known[1] < self._kept:
-            return known[0]
-        return self.fetch(reference)
+        return self._no_older(reference, self._kept)
 
-    def fetch(self, reference: str) -> str:
-        """Return the secret as it is now."""
+    def read_anew(self, reference: str) -> str:
+        """Return the secret, fetched within the last seconds."""
+        return self._no_older(reference, FRESH)
+
+    def _no_older(self, reference: str, than: timedelta) -> str:
+        known = self._known.get(reference)
+        if known and self._clock() - known[1] < than:
+            return known[0]
+        return self._fetch(reference)
+
+    def _fetch(self, reference: str) -> str:
         scheme, _, place = reference.partition(":")
         reader = self._readers.get(scheme)
         if reader is None:
@@ -75,7 +84,7 @@ class Secret:
 
     def is_another(self) -> bool:
         """Return whether the secret is another one by now; ask where a service refused it."""
-        return self._secrets.read(self.reference) != self._secrets.fetch(self.reference)
+        return self._secrets.read(self.reference) != self._secrets.read_anew(self.reference)
 
 
 def local_readers(variables: Mapping[str, str]) -> dict[str, Read]:

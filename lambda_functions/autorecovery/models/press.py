@@ -1,5 +1,6 @@
 """What a button in a chat says when it is pressed: renderers write it, `web` reads it."""
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,12 +25,14 @@ class Subject:
     @property
     def value(self) -> str:
         """Return the text that travels with the button."""
-        return f"{self.incident_id} {self.attempt}".rstrip()
+        return json.dumps({"incident": self.incident_id, "attempt": self.attempt})
 
     @classmethod
     def read(cls, value: str) -> "Subject":
         """Return what a button's text says; ValueError where no renderer of ours wrote it."""
-        parts = value.split()
-        if not 1 <= len(parts) <= 2:
+        content = json.loads(value)
+        incident = content.get("incident") if isinstance(content, dict) else None
+        attempt = content.get("attempt", "") if isinstance(content, dict) else None
+        if not isinstance(incident, str) or not isinstance(attempt, str) or not incident:
             raise ValueError("expected an incident, and perhaps an attempt")
-        return cls(*parts)
+        return cls(incident, attempt)

@@ -41,7 +41,8 @@ class Posting:
         # Below that level it logs paths, which carry tokens.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
         self._pool = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=3, read=timeout_seconds), retries=False
+            timeout=urllib3.Timeout(connect=min(3, timeout_seconds), read=timeout_seconds),
+            retries=False,
         )
 
     def post(self, url: str, body: object, service: str) -> Answer:

@@ -58,6 +58,8 @@ class SlackForms:
     """The one message of its conversation; told whether it may have buttons."""
     reply: Callable[[Notice], Message]
     """Its details, for the thread."""
+    stands_for_all: Callable[[Notice], bool]
+    """Whether it says how its conversation stands, or only adds to the thread."""
 
 
 class SlackChannel:
@@ -101,6 +103,8 @@ class SlackChannel:
     def _show(self, notice: Notice, thread: Thread) -> Thread:
         """Change the message, unless it shows this or something newer; where it is gone, begin."""
         if thread.facts.get("head") == notice.id or notice.at < thread.shown_at:
+            return thread
+        if not self._forms.stands_for_all(notice):
             return thread
         where, ts = _place(thread)
         try:
