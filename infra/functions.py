@@ -51,6 +51,12 @@ class Functions(Construct):
         accept_managed_policy(function, "AWSLambdaBasicExecutionRole", _KEPT_BY_AWS)
         return function
 
+    def add_answering(self, name: str, description: str, **environment: str) -> lambda_.Function:
+        """Return a function whose answer is waited for: whoever calls hears of each failure."""
+        function = self._function(name, description, environment)
+        accept_managed_policy(function, "AWSLambdaBasicExecutionRole", _KEPT_BY_AWS)
+        return function
+
     def add_durable(self, name: str, description: str, **environment: str) -> lambda_.Function:
         """Return a durable function; an execution that fails for good is kept as a dead letter."""
         function = self._function(

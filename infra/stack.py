@@ -19,6 +19,7 @@ from infra.rule_alarms import RuleAlarms
 from infra.self_alarms import SelfAlarms
 from infra.topics import AlarmTopic, NoticeTopic
 from infra.triage import CommandListener, MetricProcessor
+from infra.web_api import WebApi, signing_secrets
 
 
 class AutoRecoveryStack(Stack):
@@ -88,6 +89,16 @@ class AutoRecoveryStack(Stack):
             dead_letters=dead_letters.queue,
         )  # fmt: skip
         ours = {f.node.id: f for f in (triage.function, responder.function, listener.function)}
+        if signing_secrets(configuration):
+            web = WebApi(
+                self, "Web",
+                functions=functions,
+                responder=responder,
+                table=table,
+                configuration=configuration,
+            )  # fmt: skip
+            ours["WebApi"] = web.function
+            self._tell(SlackActionsUrl=web.url)
         SelfAlarms(
             self, "SelfAlarms",
             functions=ours,
