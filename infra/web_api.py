@@ -1,7 +1,5 @@
 """What is asked of us over HTTP: a function behind an HTTP API, which throttles, unlike a URL."""
 
-from typing import cast
-
 from aws_cdk import aws_apigatewayv2 as api
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from constructs import Construct
@@ -66,7 +64,7 @@ class WebApi(Construct):
             throttle=api.ThrottleSettings(rate_limit=PER_SECOND, burst_limit=AT_ONCE),
         )
         accept(
-            cast("api.HttpStage", stage),
+            stage,
             "APIG1",
             "The function logs each request that reaches it; the others need no log.",
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
 from autorecovery.adapters.sqlite.controls import SqliteControls
@@ -18,6 +19,7 @@ from autorecovery.adapters.sqlite.mailbox import Mailbox
 from autorecovery.config import Configuration
 from autorecovery.models.notice import Notice
 from autorecovery.models.signal import Target, TargetKind
+from autorecovery.people import People
 from autorecovery.ports import Presence
 from autorecovery.response.run import respond
 from autorecovery.response.stage import Response
@@ -28,6 +30,10 @@ from local_runtime.attendant import Attendant
 from local_runtime.bash_commands import BashCommandRunner
 from local_runtime.local_responses import LocalResponses
 from local_runtime.log_store import LogStore
+from local_runtime.secret_store import secrets
+
+if TYPE_CHECKING:
+    from local_runtime.slack_socket import SlackSocket
 
 DATABASE = "autorecovery.sqlite3"
 TRIAGE_LOG = "triage.log"
@@ -98,6 +104,7 @@ class Machine:
     triage: Triage
     response: Response
     attendant: Attendant
+    buttons: tuple["SlackSocket", ...] = ()
 
     def take_up_open_incidents(self) -> int:
         """Respond again to every incident that an earlier run of this program left open.
@@ -111,6 +118,8 @@ class Machine:
 
     def close(self) -> None:
         """Stop everything; what was begun is in the database."""
+        for buttons in self.buttons:
+            buttons.close()
         self.attendant.close()
         self.commands.stop()
         self.responses.close()
@@ -194,4 +203,21 @@ def assemble(
         triage,
         response,
         Attendant(Mailbox(database), responses),
+        _buttons(
+            configuration,
+            People(incidents, SqliteControls(database), responses, utc_now),
+            variables,
+        ),
     )
+
+
+def _buttons(
+    configuration: Configuration, app: People, variables: Mapping[str, str]
+) -> tuple["SlackSocket", ...]:
+    """Return who hears Slack's buttons; nobody, and nothing loaded, without an app token."""
+    channels = configuration.notify.channels.values()
+    if not any(channel.slack and channel.slack.app_token for channel in channels):
+        return ()
+    from local_runtime.slack_socket import listen
+
+    return listen(configuration, secrets(variables), app)
