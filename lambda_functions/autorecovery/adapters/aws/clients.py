@@ -41,8 +41,8 @@ def _session() -> Session:
     return get_session()
 
 
-def _client(service: str, config: Config = _PATIENT) -> Any:
-    return _session().create_client(service, config=config)
+def _client(service: str, config: Config = _PATIENT, region: str | None = None) -> Any:
+    return _session().create_client(service, region_name=region, config=config)
 
 
 def dynamodb() -> "DynamoDBClient":
@@ -141,7 +141,7 @@ def sesv2() -> "SESV2Client":
     return client
 
 
-def bedrock() -> "BedrockClient":
+def bedrock(region: str | None = None) -> "BedrockClient":
     """Return a client for looking at models; it asks none of them anything."""
-    client: BedrockClient = _client("bedrock")
+    client: BedrockClient = _client("bedrock", region=region)
     return client

@@ -4,6 +4,7 @@ import json
 import logging
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 
@@ -23,6 +24,8 @@ class Answer:
     status: int
     text: str
     retry_after: float | None = None
+    date: str = ""
+    """The server's time, as HTTP writes it."""
 
     @property
     def content(self) -> dict[str, Any]:
@@ -47,15 +50,24 @@ class Posting:
 
     def post(self, url: str, body: object, service: str) -> Answer:
         """Return the answer; ChannelError, which names the service only, where none came."""
+        return self._ask("POST", url, json.dumps(body).encode(), service)
+
+    def reach(self, url: str, service: str) -> Answer:
+        """Return what the server of this address says at its front door; nothing is posted."""
+        parts = urlsplit(url)
+        return self._ask("HEAD", f"{parts.scheme}://{parts.netloc}/", None, service)
+
+    def _ask(self, method: str, url: str, body: bytes | None, service: str) -> Answer:
         if not url.lower().startswith(("https://", "http://")):
             raise _no_address(service)
         try:
             with self._pool.request(
-                "POST", url, body=json.dumps(body).encode(), redirect=False, preload_content=False,
+                method, url, body=body, redirect=False, preload_content=False,
                 headers={"Content-Type": "application/json; charset=utf-8"},
             ) as answer:  # fmt: skip
                 text = answer.read(MOST_BYTES).decode("utf-8", "replace")
-                return Answer(answer.status, text, seconds(answer.headers.get("Retry-After")))
+                after = seconds(answer.headers.get("Retry-After"))
+                return Answer(answer.status, text, after, answer.headers.get("Date", ""))
         except urllib3.exceptions.LocationValueError:
             raise _no_address(service) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:

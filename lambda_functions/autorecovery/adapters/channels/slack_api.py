@@ -83,9 +83,10 @@ class SlackApi:
         return self._call(method, arguments)
 
     def scopes(self) -> frozenset[str]:
-        """Return what the token may do, as Slack tells with any answer."""
-        answer = self._answer("auth.test", {})
-        told = next((v for k, v in answer.headers.items() if k.lower() == "x-oauth-scopes"), "")
+        """Return what the token may do, as Slack tells with any answer; of a bad token, why."""
+        self.call("auth.test")  # takes up a rotated token
+        headers = self._answer("auth.test", {}).headers
+        told = next((v for k, v in headers.items() if k.lower() == "x-oauth-scopes"), "")
         return frozenset(scope.strip() for scope in told.split(",") if scope.strip())
 
     def _is_another_token(self) -> bool:
