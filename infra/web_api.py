@@ -9,7 +9,7 @@ from infra.acknowledgements import accept
 from infra.functions import Functions
 from infra.incident_table import IncidentTable
 from infra.responder import Responder
-from infra.secret_access import grant_secrets
+from infra.secrets import grant_secrets
 
 ACTIONS = "/slack/actions"
 
