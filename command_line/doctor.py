@@ -58,7 +58,11 @@ def _look(config: Path, stack: str | None, variables: Mapping[str, str]) -> Iter
         yield wrong("configuration", str(error), f"autorecovery validate -c {config}")
         return
     yield well("configuration", f"{config} is valid, {len(configuration.rules)} rules")
-    outputs = outputs_of(stack) if stack else {}
+    try:
+        outputs = outputs_of(stack) if stack else {}
+    except Failure as failure:
+        yield wrong("stack", str(failure))
+        return
     yield from findings(Visit(configuration, secrets(variables), variables, stack, outputs))
 
 
@@ -126,6 +130,9 @@ def _topic(subject: str, output: str, visit: Visit) -> Iterator[Finding]:
     from autorecovery.adapters.aws import clients
 
     emails, topic = visit.configuration.notify.email, visit.outputs.get(output, "")
+    if not topic:
+        yield wrong(subject, f"the stack does not tell its {output}", "deploy this version of it")
+        return
     yield from mail.look_at_topic(subject, emails, topic, clients.sns())
 
 

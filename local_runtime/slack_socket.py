@@ -111,10 +111,13 @@ class SlackSocket:
             gone = 0 if client.is_connected() else gone + 1
 
     def _take(self, client: SocketModeClient, request: SocketModeRequest) -> None:
-        # First: whoever pressed is shown a failure after three seconds, and Slack sends it again.
-        client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
-        if request.type == "interactive":
-            self._hear(request.payload)
+        try:
+            # First: whoever pressed is shown a failure after three seconds.
+            client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
+            if request.type == "interactive":
+                self._hear(request.payload)
+        except Exception:  # noqa: BLE001 - the boundary of one press: others are heard
+            _log.exception("a press of a button failed")
 
 
 def listen(

@@ -419,6 +419,13 @@ def test_the_command_says_what_needs_fixing_and_ends_with_5(tmp_path: Path) -> N
     assert "s3cr3t" not in good.stdout
 
 
+def test_a_stack_that_cannot_be_read_is_told_and_the_rest_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("rules: {}\n", encoding="utf-8")
+    bad = run(tmp_path, "--stack", "None", AWS_CONFIG_FILE="none", AWS_EC2_METADATA_DISABLED="true")
+    assert bad.returncode == 5
+    assert "✖ stack: stack 'None' cannot be read" in bad.stdout
+
+
 def test_an_invalid_configuration_is_the_first_thing_to_mend(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("rulez: {}\n", encoding="utf-8")
     run_ = run(tmp_path)

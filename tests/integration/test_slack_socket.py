@@ -94,6 +94,23 @@ def test_what_is_no_press_is_acknowledged_only(line: Line) -> None:
     listening.close()
 
 
+def test_a_press_that_fails_is_logged_and_others_are_heard(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail_first(payload: Any) -> None:
+        line.heard.put(payload)
+        if payload["number"] == 1:
+            raise RuntimeError("unforeseen")
+
+    listening = line.listener(fail_first)
+    connection = line.server.next_connection()
+    line.press(connection, 1)
+    line.press(connection, 2)
+    assert {line.heard.get(timeout=5)["number"] for _ in range(2)} == {1, 2}
+    listening.close()
+    assert "unforeseen" in caplog.text
+
+
 def test_trouble_at_the_start_is_waited_for(line: Line, caplog: pytest.LogCaptureFixture) -> None:
     line.slack.refuse("apps.connections.open", refusal("internal_error"), rate_limited("60"), RESET)
     line.server.refuse_next = 1

@@ -14,9 +14,10 @@ from autorecovery.adapters.channels.posting import Posting
 from autorecovery.adapters.channels.slack_responses import SlackResponses
 from autorecovery.bootstrap.secrets import secrets
 from autorecovery.bootstrap.shared import configuration, utc_now
+from autorecovery.errors import ConfigurationError
 from autorecovery.observability import logger
 from autorecovery.people import People
-from autorecovery.settings import Settings, environment
+from autorecovery.settings import Settings, environment, is_dry_run
 from autorecovery.web.routes import serve
 from autorecovery.web.slack_door import SlackDoor
 
@@ -28,7 +29,9 @@ _log = cache(logger)
 
 @cache
 def web_api() -> APIGatewayHttpResolver:
-    """Return what answers requests."""
+    """Return what answers requests; refused in a dry run, in which nothing is decided."""
+    if is_dry_run(environment()):
+        raise ConfigurationError("AUTORECOVERY_DRY_RUN is set: no button is heard")
     return serve(_slack_door(), _report_failure)
 
 
