@@ -292,7 +292,9 @@ def test_a_server_that_is_not_there_is_worth_another_try(vault: Vault) -> None:
     assert caught.value.retryable
 
 
-@pytest.mark.parametrize(("told", "after"), [("12", 12.0), ("0.5", 0.5), ("soon", None)])
+@pytest.mark.parametrize(
+    ("told", "after"), [("12", 12.0), ("0.5", 0.5), ("soon", None), ("inf", 86_400), ("-1", 0.0)]
+)
 def test_slack_is_left_alone_as_long_as_it_asks(
     told: str, after: float | None, slack: SlackServer, vault: Vault
 ) -> None:

@@ -1,7 +1,7 @@
 """Slack's buttons by Socket Mode, against a server that speaks it: heard, acknowledged, renewed."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from queue import Queue
 from typing import Any
@@ -36,11 +36,9 @@ class Line:
         self.slack, self.server, self.vault = slack, server, Vault()
         self.heard: Queue[Any] = Queue()
 
-    def listener(self) -> SlackSocket:
-        token = self.vault.keep(APP_TOKEN)
-        return SlackSocket(
-            token, self.heard.put, self.slack.api, look_seconds=0.02, ping_seconds=0.2
-        )
+    def listener(self, hear: Callable[[Any], None] | None = None) -> SlackSocket:
+        token, quick = self.vault.keep(APP_TOKEN), {"look_seconds": 0.02, "ping_seconds": 0.2}
+        return SlackSocket(token, hear or self.heard.put, self.slack.api, **quick)
 
     def press(self, connection: socket.socket, number: int = 1) -> None:
         envelope = {

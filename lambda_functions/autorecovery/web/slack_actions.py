@@ -98,14 +98,17 @@ def _act(
         return Answer(False, "Buttons of this channel are not ours to hear.")
     if bot.operators and pressed.user.id not in bot.operators:
         return Answer(False, "You are not among this channel's operators; nothing was changed.")
-    by_hand = f"Say it by hand: autorecovery {_COMMANDS[word]} {subject.incident_id}"
+    by_hand = (
+        f"press again, or say it by hand: autorecovery {_COMMANDS[word]} {subject.incident_id}"
+    )
     try:
         incident = app.incidents.get(subject.incident_id)
         if incident is None:
             return Answer(False, "This incident is not known any more; nothing was changed.")
         return _WORDS[word](incident, pressed.by, app, subject)
     except (StoreError, ReadError):
-        return Answer(False, f"It could not be written down; nothing was changed. {by_hand}")
+        # Perhaps it was written, and only whoever waits for it could not be woken.
+        return Answer(False, f"That failed, and may count or not. Press again, or say: {by_hand}")
 
 
 def _answer(

@@ -13,6 +13,8 @@ from autorecovery.errors import ChannelError, SecretError
 
 TIMEOUT_SECONDS = 10
 
+LONGEST_PAUSE_SECONDS = 86_400.0
+
 MOST_BYTES = 65_536
 """Of an answer: more than any service says about one message."""
 
@@ -82,9 +84,9 @@ def _no_address(service: str) -> ChannelError:
 
 
 def seconds(told: object) -> float | None:
-    """Return how long to wait, where that was told in seconds."""
+    """Return how long to wait, where that was told in seconds; at most a day."""
     try:
-        return max(0.0, float(str(told)))
+        return min(max(0.0, float(str(told))), LONGEST_PAUSE_SECONDS)
     except ValueError:
         return None
 

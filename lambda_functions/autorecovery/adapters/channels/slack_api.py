@@ -7,6 +7,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from autorecovery.adapters.channels.posting import seconds
 from autorecovery.adapters.secrets import Secret
 from autorecovery.errors import ChannelError, SecretError
 
@@ -143,11 +144,7 @@ def _is_word(code: str) -> bool:
 
 
 def _seconds(headers: Any) -> float | None:
-    told = next((v for k, v in headers.items() if k.lower() == "retry-after"), None)
-    try:
-        return max(0.0, float(told)) if told is not None else None
-    except ValueError:
-        return None
+    return seconds(next((v for k, v in headers.items() if k.lower() == "retry-after"), None))
 
 
 def _why(error: Exception) -> str:
