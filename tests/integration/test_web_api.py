@@ -239,6 +239,13 @@ def test_where_operators_are_named_only_they_may_press(slack: SlackServer) -> No
     assert desk.approved is True
 
 
+def test_a_channel_named_twice_has_the_operators_that_both_agree_on(slack: SlackServer) -> None:
+    desk = Desk(slack, {}, {"operators": ["U0PERAT0R"]})
+    desk.press(Word.APPROVE)
+    assert desk.approved is None
+    assert "not among this channel's operators" in desk.shown["text"]
+
+
 def test_one_app_does_not_speak_for_the_channel_of_another(slack: SlackServer) -> None:
     desk = Desk(slack, {}, {"channel": "C0THER00", "signing": "other", "operators": ["U1"]})
     desk.vault.content["other"] = "0ther5ecret"

@@ -93,14 +93,11 @@ def press(payload: object, channels: Sequence[SlackBot], app: People) -> Said | 
 def _act(
     pressed: Press, word: Word, subject: Subject, channels: Sequence[SlackBot], app: People
 ) -> Answer:
-    bot = next((bot for bot in channels if bot.channel == pressed.channel.id), None)
-    if bot is None:
+    bots = [bot for bot in channels if bot.channel == pressed.channel.id]
+    if not bots:
         return Answer(False, "Buttons of this channel are not ours to hear.")
-    if bot.operators and pressed.user.id not in bot.operators:
+    if any(bot.operators and pressed.user.id not in bot.operators for bot in bots):
         return Answer(False, "You are not among this channel's operators; nothing was changed.")
-    by_hand = (
-        f"press again, or say it by hand: autorecovery {_COMMANDS[word]} {subject.incident_id}"
-    )
     try:
         incident = app.incidents.get(subject.incident_id)
         if incident is None:
@@ -108,6 +105,7 @@ def _act(
         return _WORDS[word](incident, pressed.by, app, subject)
     except (StoreError, ReadError):
         # Perhaps it was written, and only whoever waits for it could not be woken.
+        by_hand = _BY_HAND[word].format(subject.incident_id)
         return Answer(False, f"That failed, and may count or not. Press again, or say: {by_hand}")
 
 
@@ -134,11 +132,11 @@ _WORDS: Mapping[Word, Callable[[Incident, str, People, Subject], Answer]] = {
     Word.SILENCE: _silence,
 }
 
-_COMMANDS = {
-    Word.APPROVE: "approve",
-    Word.DENY: "deny",
-    Word.ACKNOWLEDGE: "ack",
-    Word.SILENCE: "silence",
+_BY_HAND = {
+    Word.APPROVE: "autorecovery approve {}",
+    Word.DENY: "autorecovery deny {}",
+    Word.ACKNOWLEDGE: "autorecovery ack {}",
+    Word.SILENCE: "autorecovery silence add",
 }
 
 _PAST = {

@@ -114,7 +114,7 @@ class SlackApi:
         except SlackApiError as error:
             raise _refusal(method, error.response) from error
         except (SlackClientError, OSError, HTTPException) as error:
-            raise ChannelError(f"Slack: {_why(error)}", retryable=True) from error
+            raise ChannelError(f"Slack cannot be reached: {_why(error)}", retryable=True) from error
         except (ValueError, LookupError, AttributeError) as error:
             # What the SDK raises where an answer is JSON of another shape, or in no known charset.
             raise ChannelError("Slack: its answer makes no sense", retryable=True) from error
@@ -149,4 +149,4 @@ def _seconds(headers: Any) -> float | None:
 
 def _why(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
-    return f"{type(reason).__name__}: {str(reason)[:200]}"
+    return str(reason)[:200] or type(reason).__name__
