@@ -13,7 +13,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
 from autorecovery.adapters.channels.posting import Posting
-from autorecovery.adapters.channels.slack_api import SLACK, UNAUTHORISED
+from autorecovery.adapters.channels.slack_api import SLACK, TIMEOUT_SECONDS, UNAUTHORISED
 from autorecovery.adapters.channels.slack_responses import SlackResponses
 from autorecovery.adapters.secrets import Secret, Secrets
 from autorecovery.config import Configuration
@@ -77,11 +77,13 @@ class SlackSocket:
                 continue
             pause = self._look_seconds
             self._watch(client)
-            client.close()
+            _close(client)
 
     def _connect(self) -> SocketModeClient:
         token = self._app_token.value()
-        web = WebClient(base_url=self._base_url, logger=_QUIET, retry_handlers=[])
+        web = WebClient(
+            base_url=self._base_url, timeout=TIMEOUT_SECONDS, logger=_QUIET, retry_handlers=[]
+        )
         address = self._address(web, token)
         client = SocketModeClient(
             token, logger=_QUIET, web_client=web, concurrency=2, ping_interval=self._ping_seconds
@@ -91,7 +93,7 @@ class SlackSocket:
         try:
             client.connect()
         except BaseException:
-            client.close()
+            _close(client)
             raise
         return client
 
@@ -143,6 +145,12 @@ def _hearing(bots: Sequence[SlackBot], app: People) -> Callable[[object], None]:
 
 def _report(what: str, told: Mapping[str, Any]) -> None:
     _log.info("%s %s", what, dict(told))
+
+
+def _close(client: SocketModeClient) -> None:
+    client.close()
+    # Its monitor may have been connecting just then: presses sent to what nobody reads are lost.
+    client.disconnect()
 
 
 def _code(error: SlackClientError) -> str:

@@ -37,7 +37,7 @@ class Line:
         self.heard: Queue[Any] = Queue()
 
     def listener(self, hear: Callable[[Any], None] | None = None) -> SlackSocket:
-        token, quick = self.vault.keep(APP_TOKEN), {"look_seconds": 0.02, "ping_seconds": 0.2}
+        token, quick = self.vault.keep(APP_TOKEN), {"look_seconds": 0.2, "ping_seconds": 0.2}
         return SlackSocket(token, hear or self.heard.put, self.slack.api, **quick)
 
     def press(self, connection: socket.socket, number: int = 1) -> None:
