@@ -271,6 +271,18 @@ def resume(stack: Stack = None, as_json: Json = False) -> None:
     controls.resume(stack, os.environ, as_json=as_json)
 
 
+@app.command()
+def doctor(config: ConfigFile = DEFAULT_CONFIG, stack: Stack = None, as_json: Json = False) -> None:
+    """Find what keeps people from being told, and say how to mend it.
+
+    Subscriptions nobody confirmed, tokens, channels, the SES sandbox, the model, secrets, the
+    clock. Nothing is sent to anybody. Exit code 5 where something needs fixing.
+    """
+    from command_line import doctor as visit
+
+    visit.doctor(config, stack, os.environ, as_json=as_json)
+
+
 LETTER_IDS = "Ids, as `dead-letters list` shows them."
 
 

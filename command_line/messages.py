@@ -2,7 +2,6 @@
 
 import re
 import sys
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +11,10 @@ from autorecovery.delivery.trial import Tried, try_message
 from autorecovery.delivery.trial import try_channels as try_each
 from autorecovery.errors import NoticeError
 from autorecovery.models.delivery import Delivery, Record
-from autorecovery.models.notice import INCIDENTS, Notice, NoticeKind
+from autorecovery.models.notice import INCIDENTS, Notice
 from autorecovery.models.reason import Level
+from autorecovery.notices.compose import message
+from autorecovery.notices.fitting import one_line
 from autorecovery.notices.text import Wording, sns_message, subject_line
 from autorecovery.ports import Noticeboard
 from command_line import stores
@@ -53,14 +54,15 @@ def try_channels(
 
 def _try_here(channel: str | None, config: Path, variables: Mapping[str, str]) -> list[Tried]:
     from command_line.configuration import resolve
-    from local_runtime.machine import channels_of, courier
+    from local_runtime.post_office import channels_of, courier
 
     configuration = resolve(config, variables).configuration
     names = [channel] if channel else list(configuration.notify.channels)
     if not names:
         raise Failure(ExitCode.PROBLEMS_FOUND, f"{config} configures no channel: notify.channels")
     database = stores.database(variables, create=True)
-    return try_each(names, courier(configuration, database, channels_of(configuration)))
+    found = channels_of(configuration, database, variables, stores.now)
+    return try_each(names, courier(configuration, database, found, stores.now))
 
 
 def _try_deployed(channel: str | None, stack: str) -> list[Tried]:
@@ -240,18 +242,7 @@ def _level(name: str) -> Level:
         raise Failure(ExitCode.USAGE, f"--level: {name[:80]!r} is none of {known}") from None
 
 
-# MERGE: replaced by `notices.compose.message(producer, level, title, text, now)`.
 def _message(producer: str, level: Level, title: str, text: str, now: datetime) -> Notice:
-    shown = " ".join("".join(c if c.isprintable() else " " for c in title).split())
-    if not shown:
+    if not one_line(title):
         raise Failure(ExitCode.USAGE, "--title: say in a line what it is about")
-    return Notice(
-        id=f"message-{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}",
-        incident_id="",
-        kind=NoticeKind.MESSAGE,
-        level=level,
-        headline=f"[{level.upper()}] {shown[:LONGEST_TITLE]}",
-        lines=tuple(text.splitlines()),
-        at=now,
-        producer=producer,
-    )
+    return message(producer, level, title[:LONGEST_TITLE], text, now)

@@ -206,14 +206,19 @@ def _triage_here(variables: Mapping[str, str], config: Path) -> Callable[[object
     return deliver
 
 
-def outputs(stack: str, *names: str) -> list[str]:
-    """Return what a deployed stack tells under these names."""
+def outputs_of(stack: str) -> dict[str, str]:
+    """Return all that a deployed stack tells of itself."""
     from autorecovery.adapters.aws import clients
 
     with _readable(stack):
         described = clients.cloudformation().describe_stacks(StackName=stack)["Stacks"][0]
-    outputs = described.get("Outputs", [])
-    told = {each.get("OutputKey"): each.get("OutputValue", "") for each in outputs}
+    told = described.get("Outputs", [])
+    return {each.get("OutputKey", ""): each.get("OutputValue", "") for each in told}
+
+
+def outputs(stack: str, *names: str) -> list[str]:
+    """Return what a deployed stack tells under these names."""
+    told = outputs_of(stack)
     if missing := [name for name in names if name not in told]:
         raise Failure(
             ExitCode.ENVIRONMENT,

@@ -53,6 +53,10 @@ class Functions(Construct):
 
     def add_consumer(self, name: str, description: str, **environment: str) -> lambda_.Function:
         """Return a function that a queue feeds; what it fails to take is the queue's to keep."""
+        return self.add_answering(name, description, **environment)
+
+    def add_answering(self, name: str, description: str, **environment: str) -> lambda_.Function:
+        """Return a function whose answer is waited for: whoever calls hears of each failure."""
         function = self._function(name, description, environment)
         accept_managed_policy(function, "AWSLambdaBasicExecutionRole", _KEPT_BY_AWS)
         return function

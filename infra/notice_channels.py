@@ -15,8 +15,10 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from autorecovery.config import ChannelSettings, Configuration
+from infra.acknowledgements import accept_reading_all
 from infra.functions import MAX_AGE_OF_AN_EVENT, Functions
 from infra.incident_table import IncidentTable
+from infra.log_sources import LogSources
 from infra.secrets import grant_secrets, secrets_of
 
 AT_ONCE = 2
@@ -103,6 +105,7 @@ class NoticeSender(Construct):
         channels: NoticeChannels,
         configured: Mapping[str, ChannelSettings],
         table: IncidentTable,
+        log_sources: LogSources,
         dead_letters: sqs.IQueue,
     ) -> None:
         super().__init__(scope, id)
@@ -117,13 +120,13 @@ class NoticeSender(Construct):
         channels.grant_put(self.function)
         for queue in channels.queues.values():
             self._empty(queue)
-        for settings in configured.values():
+        for name, settings in configured.items():
             grant_secrets(self.function, secrets_of(settings.service))
             self._allow_mail(settings)
-        for name, settings in configured.items():
             if settings.ses and settings.ses.digest:
                 self._schedule(name, settings, dead_letters)
-                table.grant_look_back(self.function)
+        if any(settings.ses for settings in configured.values()):
+            self._allow_reports(table, log_sources)
 
     def _empty(self, queue: sqs.Queue) -> None:
         source = sources.SqsEventSource(
@@ -153,6 +156,15 @@ class NoticeSender(Construct):
                 ],
             )
         )
+
+    def _allow_reports(self, table: IncidentTable, log_sources: LogSources) -> None:
+        """Let the function read again what an incident was about, for the report of its end."""
+        table.grant_look_back(self.function)
+        log_sources.grant_read(self.function)
+        self.function.add_to_role_policy(
+            iam.PolicyStatement(actions=["cloudwatch:GetMetricData"], resources=["*"])
+        )
+        accept_reading_all(self.function, "GetMetricData")
 
     def _schedule(self, name: str, settings: ChannelSettings, dead_letters: sqs.IQueue) -> None:
         report = settings.ses

@@ -33,8 +33,8 @@ CONFIGURATION_NAME = "autorecovery_config.json"
 
 KEPT_SERVICES = frozenset(
     {
-        "autoscaling", "bedrock-runtime", "cloudformation", "cloudwatch", "dynamodb", "ec2",
-        "lambda", "logs", "secretsmanager", "sesv2", "sns", "sqs", "ssm", "sts",
+        "autoscaling", "bedrock", "bedrock-runtime", "cloudformation", "cloudwatch", "dynamodb",
+        "ec2", "lambda", "logs", "secretsmanager", "sesv2", "sns", "sqs", "ssm", "sts",
     }
 )  # fmt: skip
 """Services whose API models stay; botocore describes about 400 of them in 27 MB."""

@@ -21,6 +21,7 @@ from infra.rule_alarms import RuleAlarms
 from infra.self_alarms import SelfAlarms
 from infra.topics import AlarmTopic, NoticeTopic
 from infra.triage import CommandListener, MetricProcessor
+from infra.web_api import WebApi, signing_secrets
 
 
 class AutoRecoveryStack(Stack):
@@ -104,6 +105,7 @@ class AutoRecoveryStack(Stack):
                 channels=channels,
                 configured=configuration.notify.channels,
                 table=table,
+                log_sources=log_sources,
                 dead_letters=dead_letters.queue,
             )  # fmt: skip
         analyst = IncidentAnalyst(
@@ -114,7 +116,17 @@ class AutoRecoveryStack(Stack):
             table=table,
             notices=notices,
         )  # fmt: skip
-        parts = (triage, responder, listener, analyst, sender)
+        web = None
+        if signing_secrets(configuration):
+            web = WebApi(
+                self, "Web",
+                functions=functions,
+                responder=responder,
+                table=table,
+                configuration=configuration,
+            )  # fmt: skip
+            self._tell(SlackActionsUrl=web.url)
+        parts = (triage, responder, listener, analyst, sender, web)
         ours = {part.function.node.id: part.function for part in parts if part}
         SelfAlarms(
             self, "SelfAlarms",

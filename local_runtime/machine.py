@@ -5,9 +5,11 @@ import logging
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
 from autorecovery.adapters.sqlite.controls import SqliteControls
@@ -20,11 +22,11 @@ from autorecovery.adapters.sqlite.spending import SqliteSpending
 from autorecovery.analysis.stage import Analyst
 from autorecovery.config import Configuration
 from autorecovery.delivery.board import RecordedBoard
-from autorecovery.delivery.deliver import Courier
-from autorecovery.errors import ConfigurationError
+from autorecovery.delivery.digests import ask_for_digest
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.signal import Target, TargetKind
-from autorecovery.ports import Channel, Presence
+from autorecovery.people import People
+from autorecovery.ports import Noticeboard, Presence, ResponseStarter
 from autorecovery.response.run import run
 from autorecovery.response.stage import Response
 from autorecovery.scripts import Script
@@ -37,15 +39,15 @@ from local_runtime.digest_clock import DigestClock
 from local_runtime.local_responses import LocalResponses
 from local_runtime.log_store import LogStore
 from local_runtime.outbox import Outbox
+from local_runtime.post_office import ChannelOf, channels_of, courier
+from local_runtime.secret_store import secrets
+
+if TYPE_CHECKING:
+    from local_runtime.slack_socket import SlackSocket
 
 DATABASE = "autorecovery.sqlite3"
 TRIAGE_LOG = "triage.log"
 LOG_BYTES = 5_000_000
-
-PATIENCE = timedelta(minutes=1)
-"""After so long a delivery that began and did not end was that of a program that died."""
-
-ChannelOf = Callable[[str], Channel]
 
 
 class OutcomeFile:
@@ -100,16 +102,28 @@ class Board:
         """See Noticeboard.withhold. A console shows what is told, and nothing else."""
 
 
+class Memory:
+    """What this machine remembers: every store, over one file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = Database(folder / DATABASE)
+        self.incidents = SqliteIncidentLog(self.database)
+        self.attempts = SqliteAttemptLog(self.database)
+        self.notices = SqliteNoticeLog(self.database)
+        self.controls = SqliteControls(self.database)
+        self.dead_letters = SqliteDeadLetters(self.database)
+        self.spending = SqliteSpending(self.database)
+        self.log_store = LogStore(self.database, utc_now)
+        self.mailbox = Mailbox(self.database)
+
+
 @dataclass(frozen=True)
 class Machine:
-    """Triage and response of this host."""
+    """Triage and response of this host, and everybody who works for them."""
 
     name: str
-    database: Database
+    memory: Memory
     outcomes: OutcomeFile
-    incidents: SqliteIncidentLog
-    attempts: SqliteAttemptLog
-    log_store: LogStore
     commands: BashCommandRunner
     responses: LocalResponses
     triage: Triage
@@ -118,6 +132,17 @@ class Machine:
     outbox: Outbox
     digests: DigestClock
     analyst: LocalAnalyst
+    buttons: tuple["SlackSocket", ...]
+
+    @property
+    def incidents(self) -> SqliteIncidentLog:
+        """Return the memory of incidents."""
+        return self.memory.incidents
+
+    @property
+    def log_store(self) -> LogStore:
+        """Return what keeps the lines of this machine's logs."""
+        return self.memory.log_store
 
     def take_up_open_incidents(self) -> int:
         """Respond again to every incident that an earlier run of this program left open.
@@ -134,6 +159,8 @@ class Machine:
 
     def close(self) -> None:
         """Stop everything; what was begun is in the database."""
+        for buttons in self.buttons:
+            buttons.close()
         self.attendant.close()
         self.digests.close()
         self.analyst.close()
@@ -141,7 +168,12 @@ class Machine:
         self.responses.close()
         self.outbox.close()
         self.outcomes.close()
-        self.database.close()
+        self.memory.database.close()
+
+
+def host_name() -> str:
+    """Return what this machine calls itself."""
+    return platform.node() or "localhost"
 
 
 def passing_triage(configuration: Configuration, folder: Path) -> Triage:
@@ -149,21 +181,8 @@ def passing_triage(configuration: Configuration, folder: Path) -> Triage:
 
     It leaves word of what it opens: the program that watches this machine lives the responses.
     """
-    database = Database(folder / DATABASE)
-    return Triage(
-        configuration=configuration,
-        incidents=SqliteIncidentLog(database),
-        responses=Mailbox(database),
-        targets=ThisHost(host_name()),
-        dead_letters=SqliteDeadLetters(database),
-        clock=utc_now,
-        report=OutcomeFile(folder / TRIAGE_LOG),
-    )
-
-
-def host_name() -> str:
-    """Return what this machine calls itself."""
-    return platform.node() or "localhost"
+    memory = Memory(folder)
+    return _triage(configuration, memory, memory.mailbox, OutcomeFile(folder / TRIAGE_LOG))
 
 
 def assemble(
@@ -178,99 +197,96 @@ def assemble(
 
     `channel` returns a channel by its name; without it they are those of the configuration.
     """
-    name = host_name()
-    database, outcomes = Database(folder / DATABASE), OutcomeFile(folder / TRIAGE_LOG)
-    incidents = SqliteIncidentLog(database)
-    attempts = SqliteAttemptLog(database)
-    notices = SqliteNoticeLog(database)
-    log_store = LogStore(database, utc_now)
-    responses: LocalResponses
+    memory, outcomes = Memory(folder), OutcomeFile(folder / TRIAGE_LOG)
+    database = memory.database
 
     def wake(incident_id: str) -> None:
-        if token := incidents.wake_token(incident_id):
+        if token := memory.incidents.wake_token(incident_id):
             responses.wake(token)
 
     commands = BashCommandRunner(database, scripts, variables, utc_now, wake)
-    board = RecordedBoard(Board(show), "console", notices, utc_now)
-    analyst = LocalAnalyst(
-        Analyst(
-            configuration=configuration,
-            incidents=incidents,
-            attempts=attempts,
-            metrics=log_store,
-            noticeboard=board,
-            spending=SqliteSpending(database),
-            clock=utc_now,
-            model=model_of(configuration.analysis),
-        )
+    board = RecordedBoard(Board(show), "console", memory.notices, utc_now)
+    analyst = LocalAnalyst(_analyst(configuration, memory, board))
+    told = AnalysedBoard(board, analyst.ask)
+    response = _response(configuration, memory, commands, told)
+    responses = LocalResponses(lambda execution, flow: run(execution, flow, response))
+    found = channel or channels_of(configuration, database, variables, utc_now)
+    carrier = courier(configuration, database, found, utc_now)
+    return Machine(
+        host_name(),
+        memory,
+        outcomes,
+        commands,
+        responses,
+        _triage(configuration, memory, responses, outcomes),
+        response,
+        Attendant(memory.mailbox, responses),
+        Outbox(memory.notices, carrier),
+        DigestClock(configuration.notify.channels, partial(ask_for_digest, app=carrier), utc_now),
+        analyst,
+        _buttons(configuration, memory, responses, variables),
     )
-    mailbox = Mailbox(database)
-    response = Response(
+
+
+def _analyst(configuration: Configuration, memory: Memory, board: Noticeboard) -> Analyst:
+    return Analyst(
         configuration=configuration,
-        incidents=incidents,
-        attempts=attempts,
+        incidents=memory.incidents,
+        attempts=memory.attempts,
+        metrics=memory.log_store,
+        noticeboard=board,
+        spending=memory.spending,
+        clock=utc_now,
+        model=model_of(configuration.analysis),
+    )
+
+
+def _response(
+    configuration: Configuration, memory: Memory, commands: BashCommandRunner, board: Noticeboard
+) -> Response:
+    return Response(
+        configuration=configuration,
+        incidents=memory.incidents,
+        attempts=memory.attempts,
         commands=commands,
-        targets=ThisHost(name),
-        metrics=log_store,
-        controls=SqliteControls(database),
-        budget=SqliteControls(database),
-        noticeboard=AnalysedBoard(board, analyst.ask),
-        responses=mailbox,
+        targets=ThisHost(host_name()),
+        metrics=memory.log_store,
+        controls=memory.controls,
+        budget=memory.controls,
+        noticeboard=board,
+        responses=memory.mailbox,
         clock=utc_now,
     )
-    responses = LocalResponses(lambda execution, flow: run(execution, flow, response))
-    triage = Triage(
+
+
+def _triage(
+    configuration: Configuration,
+    memory: Memory,
+    responses: ResponseStarter,
+    outcomes: OutcomeFile,
+) -> Triage:
+    return Triage(
         configuration=configuration,
-        incidents=incidents,
+        incidents=memory.incidents,
         responses=responses,
-        targets=ThisHost(name),
-        dead_letters=SqliteDeadLetters(database),
+        targets=ThisHost(host_name()),
+        dead_letters=memory.dead_letters,
         clock=utc_now,
         report=outcomes,
     )
-    return Machine(
-        name,
-        database,
-        outcomes,
-        incidents,
-        attempts,
-        log_store,
-        commands,
-        responses,
-        triage,
-        response,
-        Attendant(mailbox, responses),
-        Outbox(notices, courier(configuration, database, channel or channels_of(configuration))),
-        DigestClock(configuration.notify.channels, send_digest, utc_now),
-        analyst,
-    )
 
 
-def courier(configuration: Configuration, database: Database, channel: ChannelOf) -> Courier:
-    """Return what delivers notices on this machine."""
-    return Courier(
-        channels=configuration.notify.channels,
-        channel=channel,
-        log=SqliteNoticeLog(database),
-        hand_on=lambda notice_id, via: None,  # it is recorded, and so it is due
-        dead_letters=SqliteDeadLetters(database),
-        clock=utc_now,
-        patience=PATIENCE,
-    )
+def _buttons(
+    configuration: Configuration,
+    memory: Memory,
+    responses: ResponseStarter,
+    variables: Mapping[str, str],
+) -> tuple["SlackSocket", ...]:
+    """Return who hears Slack's buttons; nobody, and nothing loaded, without an app token."""
+    channels = configuration.notify.channels.values()
+    if not any(channel.slack and channel.slack.app_token for channel in channels):
+        return ()
+    from local_runtime.slack_socket import listen
 
-
-# MERGE: these two become one line each over `autorecovery.channels` and the digest's own module.
-
-
-def channels_of(configuration: Configuration) -> ChannelOf:
-    """Return what finds a configured channel by its name."""
-
-    def find(name: str) -> Channel:
-        raise ConfigurationError(f"{name}: no channel is connected yet")
-
-    return find
-
-
-def send_digest(channel: str, period: str) -> None:
-    """Gather and send the digest of this period through this channel."""
-    raise ConfigurationError(f"{channel}: no {period} digest is connected yet")
+    people = People(memory.incidents, memory.controls, responses, utc_now)
+    return listen(configuration, secrets(variables), people)

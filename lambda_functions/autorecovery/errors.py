@@ -63,3 +63,11 @@ class AnalysisError(AutoRecoveryError):
     def __init__(self, message: str, *, billed: bool) -> None:
         super().__init__(message)
         self.billed = billed
+
+
+class SecretError(AutoRecoveryError):
+    """A secret cannot be had; the message names its reference and the fix, never the value."""
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable

@@ -39,8 +39,13 @@ class Answer:
     text: str
 
 
-def decide(incident: Incident, by: str, app: People, *, approved: bool) -> Answer:
-    """Answer the open question of an incident; the first answer stands, the second is told so."""
+def decide(
+    incident: Incident, by: str, app: People, *, approved: bool, question: str = ""
+) -> Answer:
+    """Answer the open question of an incident; the first answer stands, the second is told so.
+
+    `question` names the attempt that the answer is meant for: one to an older question is none.
+    """
     word = "approved" if approved else "denied"
     if incident.is_closed:
         return Answer(False, f"{incident.id} is closed; nothing was {word}")
@@ -48,6 +53,8 @@ def decide(incident: Incident, by: str, app: People, *, approved: bool) -> Answe
     if asked is None:
         return Answer(False, f"{incident.id} asks nothing; nothing was {word}")
     attempt, now = str(asked.facts["attempt"]), app.clock()
+    if question and question != attempt:
+        return Answer(False, f"{incident.id} asks something else by now; nothing was {word}")
     until = datetime.fromisoformat(asked.facts["until"])
     standing = app.controls.approval(attempt)
     if standing is None and now >= until:

@@ -383,7 +383,9 @@ class NoticeLog(Protocol):
 class Channel(Protocol):
     """One way to reach people."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return what the configuration calls it."""
 
     def send(self, notice: Notice, thread: Thread | None) -> Thread | None:
         """Tell it, in the message of its conversation where the channel has one.

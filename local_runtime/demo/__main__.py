@@ -117,7 +117,7 @@ def _report(entry: Entry) -> dict[str, object]:
 
 def _conclude(machine: Machine, story: Story) -> int:
     incident = machine.incidents.recent(1)[0]
-    attempt = machine.attempts.last_on(incident.target)
+    attempt = machine.memory.attempts.last_on(incident.target)
     seconds = time.monotonic() - story.began
     if attempt is None or attempt.verdict is not Verdict.VERIFIED:
         story.tell("failed", f"incident {incident.id} was closed without proof of a recovery")

@@ -97,16 +97,20 @@ def test_its_queue_holds_a_notice_until_a_crowd_has_formed(synthesized: Synthesi
     arn_of_kept = {"Fn::GetAtt": [kept, "Arn"]}
     assert properties["RedrivePolicy"]["deadLetterTargetArn"] == arn_of_kept
     (subscription,) = (
-        s for s in synthesized.properties("AWS::SNS::Subscription") if s["Protocol"] == "sqs"
+        s
+        for s in synthesized.properties("AWS::SNS::Subscription")
+        if s["Endpoint"] == {"Fn::GetAtt": [id, "Arn"]}
     )
-    assert subscription["Endpoint"] == {"Fn::GetAtt": [id, "Arn"]}
     assert subscription["RawMessageDelivery"] is True
     assert subscription["RedrivePolicy"] == {"deadLetterTargetArn": arn_of_kept}
     assert subscription["FilterPolicy"] == {"kind": ["opened", "storm", "recovered", "handed over"]}
 
 
 def test_one_message_is_taken_at_a_time_and_alone_taken_again(synthesized: Synthesized) -> None:
-    (mapping,) = synthesized.properties("AWS::Lambda::EventSourceMapping")
-    assert mapping["FunctionName"] == {"Ref": "IncidentAnalyst"}
+    (mapping,) = (
+        each
+        for each in synthesized.properties("AWS::Lambda::EventSourceMapping")
+        if each["FunctionName"] == {"Ref": "IncidentAnalyst"}
+    )
     assert mapping["BatchSize"] == 1
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]

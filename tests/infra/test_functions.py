@@ -16,6 +16,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "CommandListener": Settings,
     "NoticeSender": SenderSettings,
     "IncidentAnalyst": Settings,
+    "WebApi": Settings,
 }
 
 

@@ -13,6 +13,7 @@ from tests.infra.template import Synthesized, configured
 
 FUNCTIONS = (
     "MetricProcessor", "IncidentResponder", "CommandListener", "NoticeSender", "IncidentAnalyst",
+    "WebApi",
 )  # fmt: skip
 
 READ_ONLY_WITHOUT_A_RESOURCE = {
@@ -203,7 +204,8 @@ def test_lines_are_read_again_only_from_the_configured_groups(synthesized: Synth
 def test_every_invoker_names_where_it_calls_from(synthesized: Synthesized) -> None:
     for permission in synthesized.properties("AWS::Lambda::Permission"):
         assert permission["SourceArn"]
-        if permission["Principal"] != "events.amazonaws.com":  # its source names a rule of ours
+        # The source of these names a rule, or an API, of ours.
+        if permission["Principal"] not in ("events.amazonaws.com", "apigateway.amazonaws.com"):
             assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
 
 

@@ -32,6 +32,7 @@ def test_what_holds_state_keeps_its_identity(kind: str, id: str, synthesized: Sy
 
 def test_what_waits_in_a_queue_keeps_its_identity(synthesized: Synthesized) -> None:
     assert sorted(synthesized.of_type("AWS::SQS::Queue")) == [
+        "AnalystDeadLettersF25D661C", "AnalystQueue5C4D52CF",
         "ChannelsmailF0F4236B", "Channelsopsslack2E25F046", "ChannelspagerAB90EABE",
         "DeadLettersQueue631681B1",
     ]  # fmt: skip

@@ -24,8 +24,9 @@ from autorecovery.models.reason import Level
 from autorecovery.triage.run import triage
 from local_runtime.local_responses import quiet_the_runner
 from local_runtime.log_store import subscription_payload
-from local_runtime.machine import DATABASE, ChannelOf, assemble, courier, utc_now
+from local_runtime.machine import DATABASE, assemble, utc_now
 from local_runtime.outbox import Outbox
+from local_runtime.post_office import ChannelOf, courier
 from tests.integration.http_channel import HttpChannel, serving
 
 NOTICES = 5
@@ -53,7 +54,7 @@ class Running:
     ) -> None:
         self.database = Database(folder / DATABASE)
         self.log = SqliteNoticeLog(self.database)
-        app = courier(configuration(*names), self.database, channel)
+        app = courier(configuration(*names), self.database, channel, utc_now)
         self.outbox = Outbox(self.log, replace(app, patience=patience))
 
     def close(self) -> None:
@@ -169,7 +170,7 @@ def test_an_incident_is_told_on_the_console_and_through_each_channel(tmp_path: P
             lines = machine.log_store.keep("/shop/metrics", "app", [line])
             triage(subscription_payload("/shop/metrics", "app", lines), machine.triage)
             service.wait_for(lambda arrived: len(arrived) >= 1)
-            log = SqliteNoticeLog(machine.database)
+            log = SqliteNoticeLog(machine.memory.database)
             end = time.monotonic() + 10
             while log.query()[-1].delivered_via != ("chat", "console"):
                 assert time.monotonic() < end, log.query()

@@ -140,3 +140,15 @@ def test_whoever_acknowledged_needs_no_reminding() -> None:
     assert say(world, "ack").changed
     assert world.respond(lasting=6 * HOUR) is None
     assert NoticeKind.REMINDER not in world.told
+
+
+def test_an_answer_to_an_older_question_answers_none() -> None:
+    world = asking()
+    assert world.respond(lasting=MINUTE) is None
+    app = People(world.incidents, world.controls, Nobody(), world.clock)
+    older = f"{world.present.id}-r0"
+    answer = people.decide(world.present, "ann", app, approved=True, question=older)
+    assert not answer.changed
+    assert "asks something else by now" in answer.text
+    asked = f"{world.present.id}-r1"
+    assert people.decide(world.present, "ann", app, approved=True, question=asked).changed

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
-from typing import Any
 
 from autorecovery.adapters.aws import clients
 from autorecovery.adapters.aws.dead_letters import SqsDeadLetters
@@ -13,6 +12,8 @@ from autorecovery.adapters.aws.notices import SnsNoticeboard
 from autorecovery.bootstrap.shared import configuration, utc_now
 from autorecovery.delivery.board import RecordedBoard
 from autorecovery.delivery.deliver import Courier
+from autorecovery.delivery.digests import ask_for_digest
+from autorecovery.delivery.report import Archive
 from autorecovery.delivery.routes import candidates
 from autorecovery.errors import ConfigurationError
 from autorecovery.models.notice import Notice
@@ -72,14 +73,38 @@ def courier() -> Courier:
     )
 
 
-# MERGE: these two become one line each over `autorecovery.channels` and the digest's own module.
-
-
+@cache
 def channel_named(name: str) -> Channel:
     """Return the channel of this name; ConfigurationError where it cannot be set up."""
-    raise ConfigurationError(f"{name}: no channel is connected yet")
+    from autorecovery.adapters.aws.mail import SesMailer
+    from autorecovery.bootstrap.secrets import secrets
+    from autorecovery.channels import Channels, heard_over_http
+
+    made = Channels(
+        configuration(), secrets(),
+        mailer=lambda: SesMailer(clients.sesv2()), archive=_archive(), buttons=heard_over_http,
+    )  # fmt: skip
+    return made.named(name)
 
 
-def send_digest(channel: str, period: str) -> Any:
-    """Gather and send the digest of this period through this channel."""
-    raise ConfigurationError(f"{channel}: no {period} digest is connected yet")
+def _archive() -> Archive:
+    from autorecovery.adapters.aws.attempt_log import DynamoDbAttemptLog
+    from autorecovery.adapters.aws.incident_log import DynamoDbIncidentLog
+    from autorecovery.adapters.aws.metrics import CloudWatchReader
+    from autorecovery.channels import measured_by
+
+    table = SenderSettings.from_environment(environment()).table_name
+    dynamodb = clients.dynamodb()
+    metrics = CloudWatchReader(clients.cloudwatch(), clients.logs(), utc_now)
+    return Archive(
+        DynamoDbIncidentLog(dynamodb, table),
+        DynamoDbAttemptLog(dynamodb, table),
+        DynamoDbNoticeLog(dynamodb, table, utc_now),
+        measured_by(metrics, configuration()),
+        utc_now,
+    )
+
+
+def send_digest(channel: str, period: str) -> str:
+    """Have the digest of this period sent through this channel; return the id of its notice."""
+    return ask_for_digest(channel, period, courier())

@@ -11,7 +11,14 @@ from datetime import timedelta
 from autorecovery.config import ChannelSettings
 from autorecovery.delivery.routes import INSTEAD, is_for, may_concern, must_arrive, stand_in
 from autorecovery.errors import ChannelError, ConfigurationError
-from autorecovery.models.delivery import Delivery, Outcome, Record, Thread, Turn
+from autorecovery.models.delivery import (
+    Delivery,
+    Outcome,
+    PartlyDeliveredError,
+    Record,
+    Thread,
+    Turn,
+)
 from autorecovery.models.notice import Notice
 from autorecovery.ports import Channel, Clock, DeadLetters, NoticeLog
 
@@ -135,7 +142,11 @@ def _begun_elsewhere(record: Record, via: str, app: Courier) -> Passed:
 
 def _send(notice: Notice, turn: Turn, app: Courier) -> None:
     shown = turn.thread if turn.thread and turn.thread.reference else None
-    thread = app.channel(turn.via).send(notice, shown)
+    try:
+        thread = app.channel(turn.via).send(notice, shown)
+    except PartlyDeliveredError as error:
+        app.log.keep_thread(error.thread)  # the next try goes on from there
+        raise
     if thread is None:  # it cannot change a message; that it told of this is worth knowing
         latest = max(notice.at, turn.thread.shown_at) if turn.thread else notice.at
         thread = Thread(turn.via, notice.thread, "", latest)
@@ -154,7 +165,7 @@ def _refused(
     now = app.clock()
     waiting = replace(delivery, outcome=Outcome.WAITING, at=now, detail=why, again_at=now + pause)
     app.log.end(record.notice.id, waiting)
-    if turn.thread is None:
+    if turn.thread is None and not isinstance(error, PartlyDeliveredError):
         # It will be told of: so is its end, which may come before this gets through.
         app.log.keep_thread(Thread(turn.via, turn.conversation, "", record.notice.at))
     return Passed(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from autorecovery.errors import ChannelError
 from autorecovery.models.notice import Fact, Link, Notice
 
 LONGEST_MESSAGE = 40_000
@@ -136,3 +137,15 @@ def _bounded(texts: Iterable[str], room: int) -> Iterator[str]:
 
 def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+class PartlyDeliveredError(ChannelError):
+    """Some of a notice is out, and the rest was not taken; others go on.
+
+    Keep `thread` as after a success, and hand it to the next try: it goes on from there, and does
+    not tell people the same twice.
+    """
+
+    def __init__(self, refused: ChannelError, thread: Thread) -> None:
+        super().__init__(str(refused), retryable=refused.retryable, after=refused.after)
+        self.thread = thread

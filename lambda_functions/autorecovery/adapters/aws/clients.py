@@ -11,6 +11,7 @@ from botocore.session import Session, get_session
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_bedrock import BedrockClient
     from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
@@ -39,8 +42,8 @@ def _session() -> Session:
     return get_session()
 
 
-def _client(service: str, config: Config = _PATIENT) -> Any:
-    return _session().create_client(service, config=config)
+def _client(service: str, config: Config = _PATIENT, region: str | None = None) -> Any:
+    return _session().create_client(service, region_name=region, config=config)
 
 
 def dynamodb() -> "DynamoDBClient":
@@ -136,4 +139,22 @@ def bedrock_once(region: str | None, seconds: float) -> "BedrockRuntimeClient":
         retries={"total_max_attempts": 1},
     )
     client: BedrockRuntimeClient = _client("bedrock-runtime", config)
+    return client
+
+
+def secretsmanager() -> "SecretsManagerClient":
+    """Return a client for reading secrets."""
+    client: SecretsManagerClient = _client("secretsmanager")
+    return client
+
+
+def sesv2() -> "SESV2Client":
+    """Return a client; a mail sent twice is better than none."""
+    client: SESV2Client = _client("sesv2")
+    return client
+
+
+def bedrock(region: str | None = None) -> "BedrockClient":
+    """Return a client for looking at models; it asks none of them anything."""
+    client: BedrockClient = _client("bedrock", region=region)
     return client

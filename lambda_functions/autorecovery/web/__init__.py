@@ -1,0 +1,1 @@
+"""What is asked of us over HTTP: by Slack when somebody presses a button."""
