@@ -127,6 +127,8 @@ def _inside(node: JsonSchema, part: str | int, schema: JsonSchema) -> list[JsonS
     inner = node.get("properties", {}).get(part)
     if inner is None:
         inner = node.get("items" if isinstance(part, int) else "additionalProperties")
+    if inner is None:  # a mapping whose keys must look like something
+        inner = next(iter(node.get("patternProperties", {}).values()), None)
     return _alternatives(inner, schema) if isinstance(inner, dict) else []
 
 
