@@ -9,7 +9,7 @@ from typing import Any
 from autorecovery.analysis.fleet import report
 from autorecovery.analysis.stage import Reporter
 from autorecovery.config import Configuration
-from autorecovery.models.analysis import Analysis
+from autorecovery.models.analysis import Analysis, Recovered
 from command_line.configuration import resolve
 from command_line.output import print_json, print_lines
 from command_line.stores import attempt_log, incident_log, spending
@@ -57,21 +57,27 @@ def as_json_value(analysis: Analysis) -> dict[str, Any]:
 def lines_of(analysis: Analysis) -> Iterator[str]:
     """Yield the analysis as lines for people: every claim, and then what it rests on."""
     yield analysis.summary
-    yield f"Did the recovery work: {analysis.did_recovery_work}."
+    if analysis.did_recovery_work is not Recovered.NOT_RUN:
+        yield f"Did the recovery work: {analysis.did_recovery_work}."
     if analysis.likely_causes:
         yield from ("", "Likely causes:")
     for cause in analysis.likely_causes:
         yield f"  - {cause.text} ({cause.confidence}; {', '.join(cause.evidence_ids)})"
+    yield from _steps(analysis)
+    if analysis.not_known:
+        yield from ("", "Not known:", *(f"  - {each}" for each in analysis.not_known))
+    if analysis.evidence:
+        yield from ("", "Evidence:", *(f"  {p.id} {p.kind}: {p.text}" for p in analysis.evidence))
+    yield from ("", _by_whom(analysis))
+
+
+def _steps(analysis: Analysis) -> Iterator[str]:
     if analysis.next_steps:
         yield from ("", "Next steps (nothing of this is run by itself):")
     for step in analysis.next_steps:
         yield f"  - {step.text} (risk: {step.risk})"
         if step.command:
             yield f"      {step.command}"
-    if analysis.not_known:
-        yield from ("", "Not known:", *(f"  - {each}" for each in analysis.not_known))
-    yield from ("", "Evidence:", *(f"  {p.id} {p.kind}: {p.text}" for p in analysis.evidence))
-    yield from ("", _by_whom(analysis))
 
 
 def _by_whom(analysis: Analysis) -> str:
