@@ -330,7 +330,7 @@ class Noticeboard(Protocol):
         """Publish a notice; NoticeError where nobody took it."""
 
     def withhold(self, notice: Notice, why: str) -> None:
-        """Remember a notice that is not put up, and why."""
+        """Remember a notice that is not put up, and why; NoticeError where that cannot be."""
 
 
 class NoticeLog(Protocol):

@@ -4,6 +4,7 @@ Whatever is not put up is written down with the reason, in the incident's story 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from autorecovery.config import Configuration
@@ -139,7 +140,7 @@ class Telling:
         if group.kind is not GroupKind.EVERYTHING and self._is_too_much(notice):
             everything = self._everything().group
             if self.join(everything, _word_of_group(notice, group, words, told=False)):
-                self.noticeboard.withhold(notice, f"told as one of many: {everything.id}")
+                self._keep_back(notice, f"told as one of many: {everything.id}")
                 return {"passed": facts_of(Company(everything, leads=False))["group"]}
         try:
             self.noticeboard.post(notice)
@@ -219,8 +220,12 @@ class Telling:
         self._note(notice, key, text, {**facts, "delivered": delivered})
 
     def _withhold(self, notice: Notice, key: str, why: str, facts: dict[str, object]) -> None:
-        self.noticeboard.withhold(notice, why)
+        self._keep_back(notice, why)
         self._note(notice, key, why, facts)
+
+    def _keep_back(self, notice: Notice, why: str) -> None:
+        with suppress(NoticeError):  # a board that is gone remembers nothing; the story does
+            self.noticeboard.withhold(notice, why)
 
     def _note(self, notice: Notice, key: str, text: str, facts: dict[str, object]) -> None:
         told = {"level": notice.level, "kind": notice.kind, **facts}
