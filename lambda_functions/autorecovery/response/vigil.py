@@ -138,12 +138,27 @@ def _look(
             _remind(present, key, proof, now, app)
         escalate(present, proof, story, now, app)
     reminders = max(reminders, due)
+    if over is None:
+        _tell_that_it_got_worse(present, proof, story, now, app)
+    silence = app.telling.silence_over(present)
     until_next = min(
-        next_reminder(waits, due) - waited, until_next_step(now - present.opened_at, app)
+        next_reminder(waits, due) - waited,
+        until_next_step(now - present.opened_at, app),
+        silence.until - now if silence else timedelta.max,
     )
     pause = min(pause_after(waited), max(until_next, FIRST_PAUSE))
     order = None if over else next_order(story)  # nobody climbs for what is over
     return Look(now, present.level, over, pause, reminders, order)
+
+
+def _tell_that_it_got_worse(
+    incident: Incident, proof: str, story: Sequence[Entry], now: datetime, app: Response
+) -> None:
+    """Tell people at once where it is worse than what they were told, whoever is on it."""
+    told = [Level(e.facts["level"]) for e in story if e.kind is EntryKind.NOTIFIED]
+    known = max((level.rank for level in told), default=incident.level.rank)
+    if incident.level.rank > known:
+        app.tell(compose.worse(incident, proof, now), f"worse: {incident.level}", alone=True)
 
 
 def _remind(incident: Incident, key: str, proof: str, now: datetime, app: Response) -> None:
