@@ -18,11 +18,11 @@ def escalate(
 
     A step that nobody took, or that fell into a silence, is tried again at the next look.
     """
-    company = company_in(story)
-    if company and not company.leads and _is_told(company.group, now, app):
+    waited, company = now - incident.opened_at, company_in(story)
+    steps = list(steps_due(waited, {entry.key for entry in story}, app))
+    if steps and company and not company.leads and _is_told(company.group, now, app):
         return
-    waited = now - incident.opened_at
-    for key, step in steps_due(waited, {entry.key for entry in story}, app):
+    for key, step in steps:
         notice = compose.escalated(incident, proof, waited, step.to, now)
         if app.tell(notice, f"{key} at {now:%Y-%m-%d %H:%M:%S}", alone=True):
             app.note(incident.id, key, EntryKind.ESCALATED, told_to(step))
