@@ -67,7 +67,8 @@ class Answer:
         return ended
 
     def _read_chunks(self, *, ended: bool) -> bool:
-        at, pieces = self._start, []
+        at = self._start
+        pieces: list[bytes] = []
         while (line_end := self._received.find(b"\r\n", at)) >= 0:
             size = _size(self._received[at:line_end])
             if len(self._received) < line_end + 2 + size + 2:

@@ -15,7 +15,9 @@ ENDED = ("exited", "dead")
 class Changes:
     """Compares each round with the last one; the first tells only what is wrong already."""
 
-    def __init__(self, *, restarts_per_hour: int = 3, expected: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, *, restarts_per_hour: int = 3, expected: Mapping[str, int] | None = None
+    ) -> None:
         """`expected` says how many containers of a name (or pattern) must run."""
         self._most_restarts = restarts_per_hour
         self._expected = expected or {}
@@ -98,14 +100,14 @@ class Changes:
         return [*self._lasting.values(), *ended]
 
 
-
-
 def _happened(before: Container, now: Container, at: float) -> list[Condition]:
     """Return what happened to one container since the last round."""
     found = []
     if now.oom_killed and (not before.oom_killed or before.started_at != now.started_at):
         words = f"container {now.name} was killed: it ran out of memory"
-        found.append(Condition("container_oom", Level.CRITICAL, words, at, name=now.name, momentary=True))
+        found.append(
+            Condition("container_oom", Level.CRITICAL, words, at, name=now.name, momentary=True)
+        )
     if now.state != before.state:
         found.append(_changed(before, now, at))
     return found

@@ -68,7 +68,12 @@ class Containers:
     """Asks one engine about all its containers, and remembers counters and last answers."""
 
     def __init__(
-        self, engine: Engine, processors: int, *, name: str = "docker", budget: float = BUDGET_SECONDS
+        self,
+        engine: Engine,
+        processors: int,
+        *,
+        name: str = "docker",
+        budget: float = BUDGET_SECONDS,
     ) -> None:
         self._engine, self._processors, self._name, self._budget = engine, processors, name, budget
         self._counters = Counters()
@@ -88,7 +93,7 @@ class Containers:
             return self._stale(f"{self._engine.path}: {why}")
         seen = [each for each in map(self._listed, listed[:MOST_CONTAINERS]) if each]
         answers = self._ask(seen, deadline)
-        found = tuple(self._read(each, answers, at) for each in seen)
+        found = tuple(self._read_or_say_why(each, answers, at) for each in seen)
         self._known = {each.id: each for each in found}
         self._forget()
         more = len(listed) - MOST_CONTAINERS
@@ -140,6 +145,16 @@ class Containers:
         last = self._looked.get(container.id)
         signature = f"{container.state} {container.health}"
         return last is None or last[1] != signature or moment - last[0] >= INSPECT_SECONDS
+
+    def _read_or_say_why(
+        self, container: Container, answers: Mapping[str, Any], at: float
+    ) -> Container:
+        """Return the container as it was answered for; one bad answer never loses the others."""
+        try:
+            return self._read(container, answers, at)
+        except (TypeError, AttributeError, ValueError, LookupError) as error:
+            why = f"the engine's answer makes no sense: {error}"
+            return replace(container, unread={"usage": why})
 
     def _read(self, container: Container, answers: Mapping[str, Any], at: float) -> Container:
         known = self._known.get(container.id)

@@ -44,7 +44,7 @@ class Shares:
         self._last: dict[str, Mapping[str, float]] = {}
 
     def percents(self, name: str, times: Mapping[str, float]) -> dict[str, float]:
-        """Return the share of each kind of time in percent; nothing at first or where time ran back.
+        """Return the share of each kind of time in percent; nothing at first, or if time ran back.
 
         A single kind may run back by a tick (iowait does); it counts as no time at all.
         """

@@ -49,7 +49,7 @@ class _Line:
 
 
 class Engine:
-    """Asks one engine. The API version is agreed upon at the first question, and after a failure."""
+    """Asks one engine. The API version is agreed upon at the first question."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -64,7 +64,9 @@ class Engine:
         version = self._version or self._agree(deadline)
         asked = {f"/v{version}{path}": path for path in paths}
         found = self._exchange(deque(asked), deadline)
-        return {path: found.get(full, Failed("no time was left", True)) for full, path in asked.items()}
+        return {
+            path: found.get(full, Failed("no time was left", True)) for full, path in asked.items()
+        }
 
     def close(self) -> None:
         """Hang up; the next question dials again."""

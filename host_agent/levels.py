@@ -17,7 +17,7 @@ RANK = {Level.OK: 0, Level.WARNING: 1, Level.CRITICAL: 2}
 
 USUAL_CRITICAL = 95.0
 CLEARS_BELOW = 10.0
-"""Points under the warning limit, unless configured; half of a limit that is lower than twice it."""
+"""Points under the warning limit, unless configured; half the limit where that is less."""
 STAYS_CRITICAL = 2.0
 """Points by which a critical value must fall before it is a mere warning."""
 
@@ -61,27 +61,31 @@ class Standing:
     level: Level = Level.OK
     since: float = 0.0
     """When this level began; seconds since the epoch."""
-    rising: Level = Level.OK
-    """The level that it would have, had it lasted."""
-    rising_since: float = 0.0
-    """By the monotonic clock."""
+    above_warning: float | None = None
+    """Since when it has been above that limit; seconds of the monotonic clock."""
+    above_critical: float | None = None
 
 
 def judge(before: Standing, limit: Limit, value: float, at: float, monotonic: float) -> Standing:
     """Return where the value stands now; `at` is the wall clock, `monotonic` measures durations."""
-    reached = limit.level(value)
-    if RANK[reached] <= RANK[before.level]:
-        settled = _settled(before.level, limit, value)
-        since = before.since if settled is before.level else at
-        return Standing(settled, since, Level.OK, monotonic)
-    rising_since = before.rising_since if before.rising is not Level.OK else monotonic
-    if monotonic - rising_since >= limit.lasting:
-        return Standing(reached, at, reached, rising_since)
-    return Standing(before.level, before.since, reached, rising_since)
+    warning = _above_since(before.above_warning, value > limit.warning, monotonic)
+    critical = _above_since(before.above_critical, value > limit.critical, monotonic)
+    level = _settled(before.level, limit, value)
+    for reached, above in ((Level.WARNING, warning), (Level.CRITICAL, critical)):
+        if above is not None and monotonic - above >= limit.lasting and RANK[reached] > RANK[level]:
+            level = reached
+    since = before.since if level is before.level else at
+    return Standing(level, since, warning, critical)
+
+
+def _above_since(before: float | None, is_above: bool, monotonic: float) -> float | None:
+    if not is_above:
+        return None
+    return monotonic if before is None else before
 
 
 def _settled(level: Level, limit: Limit, value: float) -> Level:
-    """Return the level after a value that is not worse: it falls with hysteresis."""
+    """Return what is left of a level: it falls with hysteresis."""
     if level is Level.CRITICAL and value > limit.critical - STAYS_CRITICAL:
         return Level.CRITICAL
     if level is not Level.OK and value >= limit.clear_below:
@@ -153,15 +157,11 @@ class Watch:
         return any(limit is not None and value >= limit.clear_below for limit, value in limited)
 
 
-def _condition(
-    metric: str, name: str, value: float, limit: Limit, standing: Standing
-) -> Condition:
+def _condition(metric: str, name: str, value: float, limit: Limit, standing: Standing) -> Condition:
     crossed = limit.critical if standing.level is Level.CRITICAL else limit.warning
     whose = f"{metric} of {name}" if name else metric
     if standing.level is Level.OK:
         words = f"{whose} is {value:.1f}, below {limit.clear_below:g} again"
     else:
         words = f"{whose} is {value:.1f}, its limit {crossed:g}"
-    return Condition(
-        "limit", standing.level, words, standing.since, metric, name, value, crossed
-    )
+    return Condition("limit", standing.level, words, standing.since, metric, name, value, crossed)

@@ -99,9 +99,7 @@ def read_settings(variables: Mapping[str, str], path: Path | None = None) -> Set
         raise SettingsError(f"{found or 'environment'}: {error}") from error
 
 
-def settings_of(
-    document: Mapping[str, Any], variables: Mapping[str, str], home: Path
-) -> Settings:
+def settings_of(document: Mapping[str, Any], variables: Mapping[str, str], home: Path) -> Settings:
     """Return the settings that a document says; SettingsError where it makes no sense."""
     _refuse_unknown(document, _TABLES, "")
     agent, hub = _table(document, "agent"), _table(document, "hub")
@@ -151,7 +149,7 @@ _TABLES = {
 
 
 def limits_of(table: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> Limits:
-    """Return the limits; a WARNING limit of the environment replaces what was derived from others."""
+    """Return the limits; a WARNING limit of the environment has the last word."""
     given = {name: _limit_table(table.get(name, {}), name) for name in METRICS}
     for variable, name in FROM_ENVIRONMENT.items():
         if variables and variables.get(variable, "").strip():

@@ -41,7 +41,7 @@ def _group(path: str) -> str:
     import grp
 
     try:
-        group = grp.getgrgid(os.stat(path).st_gid).gr_name
+        group = grp.getgrgid(Path(path).stat().st_gid).gr_name
     except (OSError, KeyError):
         return "docker"
     return "docker" if group == "root" else group  # nobody joins root's group for this
