@@ -29,43 +29,54 @@ def serve(latest: Latest, address: str, port: int, token: str) -> ThreadingHTTPS
         raise ExposureError(
             f"metrics.address {address} is not this host alone: set metrics.token as well"
         )
-
-    class Answering(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 10
-
-        def do_GET(self) -> None:
-            """Answer `GET /metrics`."""
-            status, body = self._content()
-            content = body.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", CONTENT_TYPE if status == 200 else "text/plain")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def _content(self) -> tuple[int, str]:
-            # A page in somebody's browser must not read this through a name that leads here.
-            if is_near and self.headers.get("Host", "").rsplit(":", 1)[0] not in NEAR_NAMES:
-                return 421, "this name is not served here\n"
-            given = self.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-            if token and not hmac.compare_digest(given.encode(), token.encode()):
-                return 401, "a token is needed: Authorization: Bearer …\n"
-            if self.path.split("?")[0] != "/metrics":
-                return 404, "only /metrics is here\n"
-            if latest.snapshot is None:
-                return 503, "no sample yet\n"
-            return 200, exposition(latest.snapshot)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Keep quiet: a scrape every few seconds is no news."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-    server = Server((address, port), Answering)
+    server = _Server((address, port), _Answering)
+    server.latest, server.token, server.is_near = latest, token, is_near
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    latest: Latest
+    token: str
+    is_near: bool
+
+    def answer(self, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
+        """Return status and body for a GET."""
+        # A page in somebody's browser must not read this through a name that leads here.
+        if self.is_near and _without_port(headers.get("Host", "")) not in NEAR_NAMES:
+            return 421, "this name is not served here\n"
+        given = headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        if self.token and not hmac.compare_digest(given.encode(), self.token.encode()):
+            return 401, "a token is needed: Authorization: Bearer …\n"
+        if path.split("?")[0] != "/metrics":
+            return 404, "only /metrics is here\n"
+        snapshot = self.latest.snapshot
+        return (503, "no sample yet\n") if snapshot is None else (200, exposition(snapshot))
+
+
+class _Answering(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 10
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Answer `GET /metrics`."""
+        given = {name.title(): value for name, value in self.headers.items()}
+        status, body = self.server.answer(self.path, given)
+        content = body.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", CONTENT_TYPE if status == 200 else "text/plain")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep quiet: a scrape every few seconds is no news."""
+
+
+def _without_port(host: str) -> str:
+    return host if host.endswith("]") else host.rsplit(":", 1)[0]
 
 
 def exposition(snapshot: Snapshot) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -192,11 +192,7 @@ def _fact_lines(look: Look) -> Iterator[str]:
         yield "cpu       " + ", ".join(shares)
     if look.sample.cores:
         yield "cores     " + " ".join(f"{core:.0f} %" for core in look.sample.cores)
-    yield (
-        f"memory    {size(metrics['mem_available'])} available of {size(metrics['mem_total'])}; swap "
-        + (f"{size(metrics['swap_used'])} used of {size(metrics['swap_total'])}"
-           if metrics.get("swap_total") else "none")
-    )  # fmt: skip
+    yield f"memory    {_memory(metrics)}; swap {_swap(metrics)}"
     if "diskio_read_bytes_per_second" in metrics:
         read, written = (metrics[f"diskio_{way}_bytes_per_second"] for way in ("read", "write"))
         yield f"disk i/o  {size(read)}/s read, {size(written)}/s written"
@@ -214,6 +210,16 @@ def _fact_lines(look: Look) -> Iterator[str]:
         yield f"sensor    {name} {degrees:.0f} °C"
 
 
+def _memory(metrics: Mapping[str, float]) -> str:
+    return f"{size(metrics['mem_available'])} available of {size(metrics['mem_total'])}"
+
+
+def _swap(metrics: Mapping[str, float]) -> str:
+    if not metrics.get("swap_total"):
+        return "none"
+    return f"{size(metrics['swap_used'])} used of {size(metrics['swap_total'])}"
+
+
 def _network_line(name: str, values: Any) -> str:
     wrong = sum(value for key, value in values.items() if key.startswith(("net_err", "net_drop")))
     return (
@@ -224,17 +230,26 @@ def _network_line(name: str, values: Any) -> str:
 
 def _container_lines(containers: Iterable[Container]) -> Iterator[str]:
     for each in sorted(containers, key=lambda c: (c.state != "running", c.name)):
-        health = f", {each.health}" if each.health else ""
-        ended = f", exit code {each.exit_code}" if each.exit_code is not None else ""
-        killed = ", out of memory" if each.oom_killed else ""
-        stale = ", stale" if each.stale else ""
-        restarts = f", {each.restarts} restarts" if each.restarts else ""
-        line = f"container {each.name} ({each.image}): {each.state}{health}{ended}{killed}{restarts}{stale}"
+        told = [each.state, *_circumstances(each)]
+        line = f"container {each.name} ({each.image}): {', '.join(told)}"
         if each.state == "running":
             line += f"; cpu {_share(each)}; memory {_held(each)}"
         yield line
         for name, why in each.unread.items():
             yield f"{UNREAD} not read  {name} of container {each.name}: {why}"
+
+
+def _circumstances(container: Container) -> Iterator[str]:
+    if container.health:
+        yield container.health
+    if container.exit_code is not None:
+        yield f"exit code {container.exit_code}"
+    if container.oom_killed:
+        yield "out of memory"
+    if container.restarts:
+        yield f"{container.restarts} restarts"
+    if container.stale:
+        yield "stale"
 
 
 def _share(container: Container) -> str:
