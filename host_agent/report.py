@@ -40,7 +40,9 @@ class Row:
     @property
     def title(self) -> str:
         """What people call it."""
-        kind = NAMES.get(self.metric, self.metric).removeprefix("container ")
+        kind = NAMES.get(self.metric, self.metric)
+        if kind.startswith("container "):
+            return f"container {self.name} {kind.removeprefix('container ')}"
         return f"{kind} {self.name}".strip()
 
 
@@ -94,7 +96,8 @@ def verdict(look: Look) -> str:
     """Return the last line: all in one sentence."""
     level = worst_level(look)
     if level is Level.OK:
-        return f"{SHAPES[level]} {level}: every value is within its limit"
+        which = "every value that was read" if look.unread else "every value"
+        return f"{SHAPES[level]} {level}: {which} is within its limit"
     wrong = [each for each in look.conditions if each.level is not Level.OK]
     wrong.sort(key=lambda each: -RANK[each.level])
     more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
