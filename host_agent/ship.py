@@ -30,6 +30,7 @@ class Shipper:
     ) -> None:
         self._post, self._spool, self._log, self._clock = post, spool, log, clock
         self._fresh: deque[dict[str, Any]] = deque()
+        self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._not_before, self._failures = 0.0, 0
@@ -69,8 +70,8 @@ class Shipper:
         self._stopping.set()
         self._wake.set()
         self._thread.join(seconds)
-        while self._fresh:
-            self._spool.put(self._fresh.popleft())
+        with self._lock:  # the thread may still hang in a request; what it holds is kept as well
+            self._keep_fresh()
 
     def flush(self) -> bool:
         """Deliver what waits, until there is no more or the hub does not take it."""
@@ -81,19 +82,33 @@ class Shipper:
 
     def step(self, monotonic: float) -> float | None:
         """Do what is due; return the seconds until something is, None: until there is a batch."""
+        with self._lock:
+            batch = self._next(monotonic)
+        if batch is None:
+            held = self._not_before - monotonic
+            return held if held > 0 else None
+        done = self._deliver(batch)
+        with self._lock:
+            return self._end(batch, done=done)
+
+    def _next(self, monotonic: float) -> dict[str, Any] | None:
+        """Return the batch whose turn it is; None while there is none, or a pause."""
         if monotonic < self._not_before:
             self._keep_fresh()
-            return self._not_before - monotonic
-        if self._fresh and not len(self._spool):
-            if not self._deliver(self._fresh[0]):
-                self._spool.put(self._fresh[0])
-            self._fresh.popleft()
-            return 0.0
-        self._keep_fresh()
-        oldest = self._spool.oldest()
-        if oldest is None:
             return None
-        if self._deliver(oldest):
+        if self._fresh and not len(self._spool):
+            return self._fresh[0]
+        self._keep_fresh()
+        return self._spool.oldest()
+
+    def _end(self, batch: dict[str, Any], *, done: bool) -> float:
+        """Put the batch where it belongs now; return the seconds until the next."""
+        if self._fresh and self._fresh[0] is batch:
+            self._fresh.popleft()
+            if not done:
+                self._spool.put(batch)
+            return 0.0
+        if done and (oldest := self._spool.oldest()) and oldest["key"] == batch["key"]:
             self._spool.remove_oldest()
         return CATCHING_UP
 

@@ -3,17 +3,16 @@
 import contextlib
 import copy
 import json
+import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 RECORDED = Path(__file__).resolve().parent / "recorded"
-
-Answer = Callable[[str], Any]
 
 
 class RecordedEngine:
@@ -92,11 +91,11 @@ class RecordedEngine:
 
     def _now(self, usage: dict[str, Any]) -> dict[str, Any]:
         """Return the statistics as they are now: time has passed for their counters."""
-        now = copy.deepcopy(usage)
-        spent = int((time.time() - self.started) * self.cores * 1e9)
+        now, moment = copy.deepcopy(usage), time.time()
+        spent = int((moment - self.started) * self.cores * 1e9)
         now["cpu_stats"]["cpu_usage"]["total_usage"] += spent
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-        now["read"] = f"{moment}.{int(time.time() % 1 * 1e9):09d}Z"
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment))
+        now["read"] = f"{seconds}.{int(moment % 1 * 1e9):09d}Z"
         return now
 
 
@@ -107,6 +106,10 @@ def listening(engine: RecordedEngine, path: Path) -> Iterator[RecordedEngine]:
     class Answering(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         server_version = "Docker/20.10.24 (linux)"
+
+        def setup(self) -> None:
+            super().setup()
+            lines.append(self.connection)
 
         def address_string(self) -> str:
             return "unix"
@@ -147,6 +150,7 @@ def listening(engine: RecordedEngine, path: Path) -> Iterator[RecordedEngine]:
         request_queue_size = 128
 
     stop = threading.Event()
+    lines: list[socket.socket] = []
     with Server(str(path), Answering) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
@@ -156,6 +160,9 @@ def listening(engine: RecordedEngine, path: Path) -> Iterator[RecordedEngine]:
             stop.set()
             server.shutdown()
             thread.join()
+            for line in lines:  # an engine that ends hangs up
+                with contextlib.suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)
 
 
 def main(path: str, count: int) -> None:

@@ -43,7 +43,7 @@ def test_the_first_sample_has_no_rates_and_the_second_has_all() -> None:
 
 def test_every_share_is_between_0_and_100() -> None:
     _, sample = two_samples(Host())
-    shares = {name: value for name, value, in sample.metrics.items() if "percent" in name}
+    shares = {name: value for name, value in sample.metrics.items() if "percent" in name}
     shares |= {name: value for name, value in sample.metrics.items() if "cpu_usage" in name}
     assert shares
     assert {name: value for name, value in shares.items() if not 0 <= value <= 100} == {}
@@ -92,7 +92,9 @@ def test_a_kernel_without_pressure_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 def test_pressure_is_read_as_the_kernel_writes_it(tmp_path: Path) -> None:
-    line = "some avg10=1.50 avg60=1.00 avg300=0.50 total=1\nfull avg10=0.25 avg60=0 avg300=0 total=1"
+    line = (
+        "some avg10=1.50 avg60=1.00 avg300=0.50 total=1\nfull avg10=0.25 avg60=0 avg300=0 total=1"
+    )
     for name in ("cpu", "io", "memory"):
         (tmp_path / name).write_text(line)
     found = read_pressure({}, tmp_path)
@@ -127,10 +129,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_is_full_is_told_as_critical(small_disk: Path) -> None:
-    with (small_disk / "big").open("wb") as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(b"x" * 4096)
-            file.flush()
+    with (small_disk / "big").open("wb", buffering=0) as file:
+        with pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(b"x" * 4096)
     sample = Host(also_mounts=[str(small_disk)]).sample(*moment())
     conditions = Watch(limits_of({})).see(host_values(sample), *moment())
     found = [each for each in conditions if each.name == str(small_disk)]
