@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from command_line.agent import agent
 from command_line.exit_codes import ExitCode
 from command_line.options import Json, Stack
 from command_line.windows import windows
@@ -34,6 +35,7 @@ app.add_typer(windows("maintenance", "Times in which nothing is run."), name="ma
 app.add_typer(windows("silence", "Times in which nobody is told."), name="silence")
 dead_letters = typer.Typer(help="What could not be processed, and why.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(agent, name="agent")
 
 ConfigFile = Annotated[
     Path,

@@ -15,6 +15,17 @@ def command(*words: str, python: str = sys.executable) -> str:
     return shlex.join([python, "-m", "host_agent", *words])
 
 
+def unreachable(python: str) -> Path | None:
+    """Return the first folder on the way to this Python that others may not enter; None if all.
+
+    The unit's user is nobody in particular, and cannot run what is in somebody's home.
+    """
+    for folder in reversed(Path(python).resolve().parents):
+        if not folder.stat().st_mode & 0o001:
+            return folder
+    return None
+
+
 def systemd_unit(
     config: Path = CONFIG, groups: tuple[str, ...] = (), python: str = sys.executable
 ) -> str:

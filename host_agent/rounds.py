@@ -63,9 +63,17 @@ class Rounds:
     def _run(self) -> None:
         ticker = Ticker(self._settings.container_every, self._stop, moment)
         ticker.start()
-        self.once()
+        self._try_once()
         while ticker.wait():
+            self._try_once()
+
+    def _try_once(self) -> None:
+        """Do one round; what nobody foresaw is told as trouble, and the next one is tried."""
+        try:
             self.once()
+        except Exception as error:  # noqa: BLE001 - the boundary of one round
+            why = f"a round failed: {type(error).__name__}: {error}"
+            self.found = Found(self.found.number + 1, (), {"containers": why})
 
     def _look_for_engines(self) -> None:
         for path in self._settings.sockets or usual_sockets(self._variables):

@@ -50,6 +50,7 @@ class Agent:
         self._conditions: dict[tuple[str, str, str], Condition] = {}
         self._tick_ms: float | None = None
         self._due = 0.0
+        self._told: set[str] = set()
 
     def run(self) -> None:
         """Sample every second until stopped; then hand over what is gathered."""
@@ -59,13 +60,23 @@ class Agent:
         self._rounds.start()
         if self._shipper:
             self._shipper.start()
-        self._tick(ticker)
+        self._try_tick(ticker)
         while ticker.wait():
-            self._tick(ticker)
+            self._try_tick(ticker)
         self._rounds.stop()
         self._ship()
         if self._shipper:
             self._shipper.stop(LAST_WORDS)
+
+    def _try_tick(self, ticker: Ticker) -> None:
+        """Do one tick; what goes wrong in it is told once, and costs this second only."""
+        try:
+            self._tick(ticker)
+        except Exception as error:  # noqa: BLE001 - the boundary of one second's work
+            told = f"a sample failed: {type(error).__name__}: {error}"
+            if told not in self._told:
+                self._told.add(told)
+                self._log("ERROR", told)
 
     def _tick(self, ticker: Ticker) -> None:
         started = time.perf_counter()

@@ -1,7 +1,7 @@
 """Where container engines listen on this host, and how one is allowed to ask them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
@@ -28,6 +28,21 @@ def how_to_allow(path: str) -> str:
         f" {_user()}`, then restart the agent. Who may use this socket is as good as root:"
         " never make it world-writable."
     )
+
+
+def socket_groups(sockets: Iterable[str]) -> tuple[str, ...]:
+    """Return the groups that may use these sockets; none for those that only root may."""
+    import grp
+
+    found = []
+    for path in sockets:
+        try:
+            status = Path(path).stat()
+            if status.st_gid and status.st_mode & 0o060 == 0o060:
+                found.append(grp.getgrgid(status.st_gid).gr_name)
+        except (OSError, KeyError):
+            continue  # the agent will say why it cannot ask
+    return tuple(dict.fromkeys(found))
 
 
 def _exists(place: str) -> bool:

@@ -156,7 +156,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         socket = f"{home}/engine.sock"
         engine = subprocess.Popen(
-            [sys.executable, "-m", "tests.recorded_engine", socket, str(CONTAINERS)], cwd=PROJECT
+            [sys.executable, "-m", "tests.integration.recorded_engine", socket, str(CONTAINERS)],
+            cwd=PROJECT,
         )
         try:
             while not Path(socket).exists():

@@ -11,7 +11,7 @@ from host_agent.batch import moment_text
 from host_agent.post import Fate, HubError, Outcome, poster
 from host_agent.ship import Shipper
 from host_agent.spool import Spool
-from tests.agent_hub import FakeHub, fake_hub
+from tests.integration.agent_hub import FakeHub, fake_hub
 
 TOKEN = "token-of-web-1"
 
@@ -136,9 +136,9 @@ def test_an_address_that_must_not_be_used_is_refused_at_the_start(url: str, told
 
 
 def test_plain_http_is_for_this_host_or_for_whoever_wants_it() -> None:
-    assert poster("http://127.0.0.1:8080", TOKEN)
-    assert poster("http://hub.lan", TOKEN, allow_plain_http=True)
-    assert poster("http://hub.lan", "")
+    poster("http://127.0.0.1:8080", TOKEN)
+    poster("http://hub.lan", TOKEN, allow_plain_http=True)
+    poster("http://hub.lan", "")
 
 
 def test_what_arrives_at_once_touches_no_disk_and_is_not_late(world: World, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_one_bad_batch_does_not_hold_up_the_others(world: World) -> None:
     world.later()
     assert world.taken() == [2]
     assert world.shipper.refused == 1
-    assert "samples: too many" in world.lines[-1][1] or "samples: too many" in str(world.lines)
+    assert any("samples: too many" in told for _, told in world.lines)
 
 
 def test_a_wrong_token_loses_nothing_once_it_is_right(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Container engines over a unix socket: answers recorded from Docker and Podman, and all troubles."""
+"""Container engines over a unix socket: recorded answers of Docker and Podman, all troubles."""
 
 import grp  # noqa: F401 - loaded before a test gives up the right to read it
 import os
@@ -14,7 +14,7 @@ import pytest
 from host_agent.containers import Container, Containers, Round
 from host_agent.engine import Engine, EngineError, Failed
 from host_agent.sockets import how_to_allow, usual_sockets
-from tests.recorded_engine import RecordedEngine, listening
+from tests.integration.recorded_engine import RecordedEngine, listening
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def test_a_daemon_that_takes_no_connections_does_not_hold_us(tmp_path: Path) -> 
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "full.sock"))
         server.listen(0)
-        lines = []
+        lines: list[socket.socket] = []
         with pytest.raises(BlockingIOError):
             while len(lines) < 100:
                 lines.append(line := socket.socket(socket.AF_UNIX))

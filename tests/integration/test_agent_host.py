@@ -1,5 +1,6 @@
 """The host's own values: psutil on this machine, real mounts, a real load."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -129,10 +130,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_is_full_is_told_as_critical(small_disk: Path) -> None:
-    with (small_disk / "big").open("wb", buffering=0) as file:
-        with pytest.raises(OSError, match="No space"):
-            while True:
-                file.write(b"x" * 4096)
+    with (small_disk / "big").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
     sample = Host(also_mounts=[str(small_disk)]).sample(*moment())
     conditions = Watch(limits_of({})).see(host_values(sample), *moment())
     found = [each for each in conditions if each.name == str(small_disk)]

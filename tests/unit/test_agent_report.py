@@ -1,4 +1,8 @@
-"""The report of one look, against golden files: text, JSON and CSV."""
+"""The report of one look, against golden files: text, JSON and CSV.
+
+After a change that is meant: `UPDATE_GOLDEN=1 pytest tests/unit/test_agent_report.py`, then read
+tests/golden/agent/ before committing.
+"""
 
 import json
 import os
@@ -17,6 +21,7 @@ from host_agent.report import csv_lines, document, text
 from host_agent.service import container_values, host_values
 from host_agent.settings import limits_of
 
+UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"  # noqa: TID251 - the switch named above
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "agent"
 AT = 1_768_446_252.0
 LIMITS = limits_of({"container_memory": 90, "mounts": {"/data": {"disk": 97}}})
@@ -97,7 +102,7 @@ def test_the_report_is_as_the_golden_file_says(name: str, form: str) -> None:
         "csv": lambda: csv_lines(LOOKS[name]),
     }[form]()
     golden = GOLDEN / f"{name}.{form}"
-    if os.environ.get("UPDATE_GOLDEN"):
+    if UPDATE:
         golden.write_text(made)
     assert made == golden.read_text()
 

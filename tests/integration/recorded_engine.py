@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-RECORDED = Path(__file__).resolve().parent / "recorded"
+RECORDED = Path(__file__).resolve().parents[1] / "recorded"
 
 
 class RecordedEngine:
@@ -102,67 +102,69 @@ class RecordedEngine:
 @contextlib.contextmanager
 def listening(engine: RecordedEngine, path: Path) -> Iterator[RecordedEngine]:
     """Have the engine answer on this socket meanwhile."""
-
-    class Answering(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        server_version = "Docker/20.10.24 (linux)"
-
-        def setup(self) -> None:
-            super().setup()
-            lines.append(self.connection)
-
-        def address_string(self) -> str:
-            return "unix"
-
-        def do_GET(self) -> None:
-            for part, seconds in engine.delay.items():
-                if part in self.path:
-                    stop.wait(seconds)
-            for part, content in engine.raw.items():
-                if part in self.path:
-                    self.close_connection = True
-                    with contextlib.suppress(OSError):
-                        self.wfile.write(content)
-                    return
-            status, body = engine.answer(self.path)
-            with contextlib.suppress(OSError):
-                self._send(status, body)
-
-        def _send(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            if "stats" in self.path:  # in pieces, as both engines send them
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body) if body else b"")
-                self.wfile.write(b"0\r\n\r\n")
-            else:
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    class Server(socketserver.ThreadingUnixStreamServer):
-        daemon_threads = True
-        block_on_close = False
-        request_queue_size = 128
-
-    stop = threading.Event()
-    lines: list[socket.socket] = []
-    with Server(str(path), Answering) as server:
+    with _Server(str(path), _Answering) as server:
+        server.engine, server.over, server.lines = engine, threading.Event(), []
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
             yield engine
         finally:
-            stop.set()
+            server.over.set()
             server.shutdown()
             thread.join()
-            for line in lines:  # an engine that ends hangs up
+            for line in server.lines:  # an engine that ends hangs up
                 with contextlib.suppress(OSError):
                     line.shutdown(socket.SHUT_RDWR)
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+    engine: RecordedEngine
+    over: threading.Event
+    lines: list[socket.socket]
+
+
+class _Answering(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "Docker/20.10.24 (linux)"
+    server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.lines.append(self.connection)
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def do_GET(self) -> None:
+        for part, seconds in self.server.engine.delay.items():
+            if part in self.path:
+                self.server.over.wait(seconds)
+        raw = [raw for part, raw in self.server.engine.raw.items() if part in self.path]
+        with contextlib.suppress(OSError):
+            if raw:
+                self.close_connection = True
+                self.wfile.write(raw[0])
+            else:
+                self._send(*self.server.engine.answer(self.path))
+
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        if "stats" in self.path:  # in pieces, as both engines send them
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body) if body else b"")
+            self.wfile.write(b"0\r\n\r\n")
+        else:
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 def main(path: str, count: int) -> None:
