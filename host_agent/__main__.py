@@ -52,6 +52,7 @@ def run(settings: Settings) -> int:
     agent.run()
     if server:
         server.shutdown()
+        server.server_close()
     log("INFO", "stopped")
     return 0
 
@@ -66,30 +67,31 @@ def _open_metrics(settings: Settings, latest: "Latest") -> "ThreadingHTTPServer 
 
 def once(settings: Settings, asked: argparse.Namespace) -> int:
     """Print one report, or one after the other."""
-    from host_agent.levels import RANK, Level
-    from host_agent.look import Onlooker
+    from contextlib import closing
+
+    from host_agent.levels import RANK
+    from host_agent.look import BETWEEN_SECONDS, Onlooker
     from host_agent.report import worst_level
 
-    onlooker = Onlooker(settings, environment())
-    onlooker.prepare(processes=asked.processes)
-    first = True
-    while True:
-        threading.Event().wait(1.0 if first else float(asked.watch))
-        look = onlooker.look(processes=asked.processes)
-        if not asked.quiet:
+    with closing(Onlooker(settings, environment())) as onlooker:
+        onlooker.prepare(processes=asked.processes)
+        pause, first = BETWEEN_SECONDS, True
+        while first or asked.watch:
+            threading.Event().wait(pause)
+            look = onlooker.look(processes=asked.processes)
             _print(look, asked, first=first)
-        if asked.ship:
-            _ship(look, settings)
-        first = False
-        if not asked.watch:
-            break
+            if asked.ship:
+                _ship(look, settings)
+            pause, first = float(asked.watch or 0), False
     limit = {"never": 3, "warning": 1, "critical": 2}[asked.fail_on]
-    return PROBLEMS_FOUND if RANK[Level(worst_level(look))] >= limit else 0
+    return PROBLEMS_FOUND if RANK[worst_level(look)] >= limit else 0
 
 
 def _print(look: "Look", asked: argparse.Namespace, *, first: bool) -> None:
     from host_agent import report
 
+    if asked.quiet:
+        return
     if asked.json:
         indent = None if asked.watch else 2
         content = {"schema_version": 1, **report.document(look)}

@@ -1,9 +1,8 @@
 """One look at this host: two samples a second apart, and all that a report tells of them."""
 
 import platform
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from host_agent.changes import Changes
 from host_agent.containers import Container
@@ -47,6 +46,10 @@ class Onlooker:
             restarts_per_hour=settings.restarts_per_hour, expected=settings.expected
         )
 
+    def close(self) -> None:
+        """Hang up on the engines."""
+        self._rounds.close()
+
     def prepare(self, *, processes: bool = False) -> None:
         """Take the first sample: rates need two."""
         self._host.sample(*moment())
@@ -80,14 +83,6 @@ class Onlooker:
         )
 
 
-def look_once(settings: Settings, variables: Mapping[str, str], *, processes: bool) -> Look:
-    """Return one look; it takes a good second."""
-    onlooker = Onlooker(settings, variables)
-    onlooker.prepare(processes=processes)
-    threading.Event().wait(BETWEEN_SECONDS)
-    return onlooker.look(processes=processes)
-
-
 def platform_text() -> str:
     """Return which system this is, as people say it."""
     try:
@@ -98,8 +93,6 @@ def platform_text() -> str:
 
 
 def _at_once(limits: Limits) -> Limits:
-    from dataclasses import replace
-
     return Limits(
         {key: replace(limit, lasting=0.0) for key, limit in limits.by_metric.items()},
         {key: replace(limit, lasting=0.0) for key, limit in limits.by_object.items()},

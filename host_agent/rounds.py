@@ -43,6 +43,11 @@ class Rounds:
         """End after the round that runs, which nobody needs to wait for."""
         self._stop.set()
 
+    def close(self) -> None:
+        """Hang up on every engine; for whoever does its own rounds."""
+        for engine in self._engines.values():
+            engine.close()
+
     def once(self) -> Found:
         """Do one round, and return what it found."""
         if not self._settings.containers:

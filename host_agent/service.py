@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from host_agent.batch import Batch
@@ -97,8 +98,6 @@ class Agent:
         """Add what the tick before took: this one is not over."""
         if self._tick_ms is None:
             return sample
-        from dataclasses import replace
-
         return replace(sample, metrics={**sample.metrics, "agent_tick_ms": self._tick_ms})
 
     def _judge(self, sample: Sample, at: float, monotonic: float) -> list[Condition]:

@@ -311,7 +311,7 @@ def test_the_endpoint_answers_to_this_hosts_names_and_to_the_token() -> None:
 
 
 def test_the_endpoint_is_not_opened_to_the_network_without_a_token() -> None:
-    with pytest.raises(ExposureError, match="set metrics.token"):
+    with pytest.raises(ExposureError, match=r"set metrics\.token"):
         serve(Latest(), "0.0.0.0", 0, "")
 
 
