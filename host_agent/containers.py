@@ -79,6 +79,8 @@ class Containers:
         self._counters = Counters()
         self._known: dict[str, Container] = {}
         self._looked: dict[str, tuple[float, str]] = {}
+        self._young: set[str] = set()
+        """What has run, or been ended, for seconds only: it may have been started anew."""
 
     def round(self, at: float) -> Round:
         """Return all containers, stopped ones too; it takes no longer than the budget."""
@@ -91,6 +93,7 @@ class Containers:
             self._engine.close()
             why = listed.why if isinstance(listed, Failed) else "its list of containers is none"
             return self._stale(f"{self._engine.path}: {why}")
+        self._young.clear()
         seen = [each for each in map(self._listed, listed[:MOST_CONTAINERS]) if each]
         answers = self._ask(seen, deadline)
         found = tuple(self._read_or_say_why(each, answers, at) for each in seen)
@@ -112,7 +115,10 @@ class Containers:
             return None
         names = entry.get("Names") or [entry["Id"][:12]]
         name = str(names[0]).lstrip("/")[:NAME_LENGTH]
-        health = _HEALTH.search(str(entry.get("Status", "")))
+        status = str(entry.get("Status", ""))
+        if "second" in status:
+            self._young.add(entry["Id"])
+        health = _HEALTH.search(status)
         return Container(
             engine=self._name,
             id=entry["Id"],
@@ -144,6 +150,8 @@ class Containers:
     def _is_due(self, container: Container, moment: float) -> bool:
         last = self._looked.get(container.id)
         signature = f"{container.state} {container.health}"
+        if container.id in self._young:
+            return True
         return last is None or last[1] != signature or moment - last[0] >= INSPECT_SECONDS
 
     def _read_or_say_why(

@@ -1,6 +1,6 @@
 """Levels: which values are above their limits, for long enough, and when they are well again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -150,6 +150,19 @@ class Watch:
             if standing.level is not Level.OK or before.level is not Level.OK:
                 conditions.append(_condition(metric, name, value, limit, standing))
         return conditions
+
+    def keep_only(
+        self, metrics: Collection[str], names: Collection[str], at: float
+    ) -> list[Condition]:
+        """Forget the objects of these metrics that are gone; their problems end with them."""
+        gone = [key for key in self._standings if key[0] in metrics and key[1] not in names]
+        ended = [key for key in gone if self._standings[key].level is not Level.OK]
+        for key in gone:
+            del self._standings[key]
+        return [
+            Condition("limit", Level.OK, f"{metric} of {name}: it is gone", at, metric, name)
+            for metric, name in ended
+        ]
 
     def is_near(self, values: Iterable[tuple[str, str, float]]) -> bool:
         """Return whether a value is near its limit, which is where a problem is cleared."""

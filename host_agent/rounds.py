@@ -34,14 +34,19 @@ class Rounds:
         self._engines: dict[str, Containers] = {}
         self._stop = threading.Event()
         self.found = Found()
+        self._thread = threading.Thread(target=self._run, name="containers", daemon=True)
 
     def start(self) -> None:
         """Begin, in a thread of its own."""
-        threading.Thread(target=self._run, name="containers", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """End after the round that runs, which nobody needs to wait for."""
+        """End after the round that runs."""
         self._stop.set()
+
+    def wait(self, seconds: float) -> None:
+        """Give the last round so long to end."""
+        self._thread.join(seconds)
 
     def close(self) -> None:
         """Hang up on every engine; for whoever does its own rounds."""
@@ -71,6 +76,7 @@ class Rounds:
         self._try_once()
         while ticker.wait():
             self._try_once()
+        self.close()
 
     def _try_once(self) -> None:
         """Do one round; what nobody foresaw is told as trouble, and the next one is tried."""

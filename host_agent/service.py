@@ -20,6 +20,9 @@ from host_agent.ship import Log, Shipper
 from host_agent.ticker import Ticker
 
 PROCESSES_EVERY = 10.0
+MOUNT_METRICS = ("disk_used_percent", "disk_inodes_used_percent")
+MOST_TOLD = 100
+"""Different failures of a sample that are logged; each of them once."""
 LAST_WORDS = 3.0
 """Seconds in which the last batch may still reach the hub when the agent is stopped."""
 
@@ -68,6 +71,7 @@ class Agent:
         self._ship()
         if self._shipper:
             self._shipper.stop(LAST_WORDS)
+        self._rounds.wait(LAST_WORDS)
 
     def _try_tick(self, ticker: Ticker) -> None:
         """Do one tick; what goes wrong in it is told once, and costs this second only."""
@@ -75,7 +79,7 @@ class Agent:
             self._tick(ticker)
         except Exception as error:  # noqa: BLE001 - the boundary of one second's work
             told = f"a sample failed: {type(error).__name__}: {error}"
-            if told not in self._told:
+            if told not in self._told and len(self._told) < MOST_TOLD:
                 self._told.add(told)
                 self._log("ERROR", told)
 
@@ -103,6 +107,7 @@ class Agent:
     def _judge(self, sample: Sample, at: float, monotonic: float) -> list[Condition]:
         values = host_values(sample)
         conditions = self._watch.see(values, at, monotonic)
+        conditions += self._watch.keep_only(MOUNT_METRICS, _mounts_there(sample), at)
         killed = self._kills.new(monotonic)
         if killed:
             words = f"the kernel killed {killed} process(es): out of memory"
@@ -114,6 +119,8 @@ class Agent:
             self._seen_round = found.number
             conditions += self._watch.see(container_values(found.containers), at, monotonic)
             conditions += self._changes.see(found.containers, at, monotonic)
+            running = {c.name for c in found.containers if c.state == "running"}
+            conditions += self._watch.keep_only(CONTAINER_METRICS.values(), running, at)
         self._processes.look(near=self._watch.is_near(values), monotonic=monotonic)
         self._remember(conditions)
         return conditions
@@ -212,6 +219,12 @@ def host_values(sample: Sample) -> list[tuple[str, str, float]]:
     for mount, each in sample.mounts.items():
         values += [(metric, mount, value) for metric, value in each.items()]
     return values
+
+
+def _mounts_there(sample: Sample) -> set[str]:
+    """Return the mounts that are there, also those that could not be read just now."""
+    failing = {name.removeprefix("mount ") for name in sample.unread if name.startswith("mount ")}
+    return {*sample.mounts, *failing}
 
 
 def container_values(containers: Iterable[Container]) -> list[tuple[str, str, float]]:

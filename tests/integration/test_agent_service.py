@@ -150,6 +150,7 @@ def test_a_round_that_fails_unforeseen_is_told_and_the_next_one_is_tried(home: P
     rounds.start()
     wait_for(lambda: rounds.found.number >= 2)
     rounds.stop()
+    rounds.wait(5)
     assert rounds.found.unread
 
 

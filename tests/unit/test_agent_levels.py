@@ -64,6 +64,15 @@ def test_the_end_of_a_problem_is_told_once() -> None:
     assert watch.see([("m", "", 10.0)], 1002.0, 2.0) == []
 
 
+def test_the_problems_of_what_is_gone_end_with_it() -> None:
+    watch = Watch(Limits({"disk": Limit.derived(90), "cpu": Limit.derived(80)}, {}))
+    watch.see([("disk", "/data", 99.0), ("disk", "/", 99.0), ("cpu", "", 99.0)], 1000.0, 0.0)
+    ended = watch.keep_only(("disk",), {"/"}, 1001.0)
+    assert [(each.name, each.level) for each in ended] == [("/data", OK)]
+    assert watch.keep_only(("disk",), {"/"}, 1002.0) == []
+    assert watch.see([("disk", "/", 99.0)], 1003.0, 3.0)[0].level is CRITICAL
+
+
 def test_a_clock_that_was_set_shortens_no_duration() -> None:
     watch = Watch(Limits({"m": Limit.derived(80, lasting=60)}, {}))
     watch.see([("m", "", 90.0)], 1000.0, 0.0)
