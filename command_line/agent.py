@@ -79,7 +79,7 @@ def install(
     Writes a systemd unit that may do nothing but look, or a line for cron where there is no
     systemd, and says what to do next.
     """
-    from host_agent.install import CONFIG, CRON, UNIT, cron_line, systemd_unit
+    from host_agent.install import CONFIG, CRON, FIRST_CONFIG, UNIT, cron_line, systemd_unit
     from host_agent.sockets import socket_groups, usual_sockets
 
     path = (config or CONFIG).absolute()
@@ -95,6 +95,8 @@ def install(
     if not cron:
         _require_systemd()
     _write(place, content)
+    if not path.exists():
+        _write(path, FIRST_CONFIG)
     token = f"the hub's address goes into {path}, its token into /etc/autorecovery/agent.env"
     sys.stderr.write(f"wrote {place}\n{token} (AUTORECOVERY_TOKEN=…, mode 0600)\nnext: {then}\n")
 

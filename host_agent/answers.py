@@ -2,6 +2,7 @@
 
 MOST_BYTES = 16 << 20
 MOST_HEADERS = 64 << 10
+HEX_DIGITS = b"0123456789abcdefABCDEF"
 
 
 class AnswerError(Exception):
@@ -96,7 +97,8 @@ def _header(line: str) -> tuple[str, str]:
 
 
 def _size(line: bytearray) -> int:
-    try:
-        return int(line.split(b";")[0], 16)
-    except ValueError as error:
-        raise AnswerError("a chunk without a size") from error
+    digits = bytes(line).split(b";")[0].strip()
+    # Only digits: what int() also takes, such as a sign, would let the reading run backwards.
+    if not 0 < len(digits) <= 8 or digits.strip(HEX_DIGITS):
+        raise AnswerError("a chunk without a size")
+    return int(digits, 16)

@@ -10,6 +10,13 @@ CONFIG = Path("/etc/autorecovery/agent.toml")
 EVERY_FIVE_MINUTES = "*/5 * * * *"
 
 
+FIRST_CONFIG = """\
+# What this host's agent is told; every key and its default: docs/agent.md.
+[hub]
+# url = "https://hub.example.com" # its token goes into agent.env: AUTORECOVERY_TOKEN=…
+"""
+
+
 def command(*words: str, python: str = sys.executable) -> str:
     """Return how this installation's agent is started."""
     return shlex.join([python, "-m", "host_agent", *words])
@@ -47,6 +54,7 @@ Environment=AUTORECOVERY_HOME=/var/lib/autorecovery PYTHONUNBUFFERED=1
 EnvironmentFile=-/etc/autorecovery/agent.env
 Restart=always
 RestartSec=5
+RestartPreventExitStatus=3
 TimeoutStopSec=10
 
 DynamicUser=yes

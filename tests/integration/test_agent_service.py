@@ -1,5 +1,6 @@
 """The service and its commands as people run them: processes, signals, a hub, an engine."""
 
+import contextlib
 import csv
 import io
 import json
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from host_agent.containers import Container
@@ -29,6 +31,8 @@ from host_agent.service import Agent
 from host_agent.settings import read_settings, settings_of
 from tests.integration.agent_hub import FakeHub, fake_hub
 from tests.integration.recorded_engine import RecordedEngine, listening
+
+pytestmark = pytest.mark.slow  # real seconds pass: rates need two samples
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -85,9 +89,11 @@ def test_the_service_ships_samples_and_containers_and_ends_with_the_last_batch(
     with listening(RecordedEngine(), home / "engine.sock"):
         process = agent(home, "run", AUTORECOVERY_TOKEN="token-of-web-1")
         wait_for(lambda: len(hub.batches) >= 2 and len(hub.batches[-1]["containers"]) == 5)
+        resident = psutil.Process(process.pid).memory_info().rss
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=10)
     assert process.returncode == 0, errors
+    assert resident < 40e6
     first = hub.batches[0]
     assert (first["host"], first["late"], first["schema_version"]) == ("web-1", False, 1)
     moments = [each["at"] for batch in hub.batches for each in batch["samples"]]
@@ -116,6 +122,33 @@ def test_an_agent_killed_during_an_outage_delivers_what_it_kept_when_it_is_back(
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert [each["key"] for each in hub.batches][: len(kept)] == keys
+
+
+def test_on_a_full_disk_the_agent_still_tells_of_it(hub: FakeHub, home: Path) -> None:
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(home)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        configure(home, hub, f'[limits.mounts."{home}"]\ndisk = 90\n')
+        file = home / "agent.toml"
+        file.write_text(f'[agent]\nalso_mounts = ["{home}"]\n' + file.read_text()[8:])
+        with (home / "filling").open("wb", buffering=0) as big, contextlib.suppress(OSError):
+            while True:
+                big.write(b"x" * 1024)
+        hub.refuse(503, Retry_After="1")  # so that it has to keep one for a while
+        process = agent(home, "run")
+        wait_for(lambda: len(hub.batches) >= 2)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=10)
+    finally:
+        subprocess.run(["umount", "-l", str(home)], check=False)
+    assert "Traceback" not in errors
+    told = [each for batch in hub.batches for each in batch["conditions"]]
+    assert (str(home), "CRITICAL") in [(each.get("name"), each["level"]) for each in told]
 
 
 def test_a_hung_engine_and_a_hung_hub_delay_no_sample(home: Path, hub: FakeHub) -> None:
