@@ -22,6 +22,11 @@ class Answer:
         self._length: int | None = None
         self._chunked = False
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of it has arrived."""
+        return bool(self._received)
+
     def take(self, received: bytes) -> bool:
         """Return whether the answer is whole now; no bytes at all mean that the line was closed."""
         self._received += received

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from host_agent.counters import Counters
-from host_agent.engine import Engine, EngineError, Failed
+from host_agent.engine import Engine
+from host_agent.exchange import Failed
+from host_agent.lines import EngineError
 from host_agent.usage import counted, memory_of, taken_at
 
 BUDGET_SECONDS = 2.1

@@ -26,6 +26,8 @@ class RecordedEngine:
         """Seconds before the answer to what contains this text."""
         self.raw: dict[str, bytes] = {}
         """What is written to the socket instead of an answer, for what contains this text."""
+        self.hangs_up = False
+        """Whether it closes a connection after an answer without a word."""
         self.cores = 0.5
         """How busy each running container is."""
 
@@ -149,6 +151,7 @@ class _Answering(BaseHTTPRequestHandler):
                 self.wfile.write(raw[0])
             else:
                 self._send(*self.server.engine.answer(self.path))
+                self.close_connection = self.server.engine.hangs_up
 
     def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)

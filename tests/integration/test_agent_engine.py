@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from host_agent.containers import Container, Containers, Round
-from host_agent.engine import Engine, EngineError, Failed
+from host_agent.engine import Engine
+from host_agent.exchange import Failed
+from host_agent.lines import EngineError
 from host_agent.sockets import how_to_allow, usual_sockets
 from tests.integration.recorded_engine import RecordedEngine, listening
 
@@ -356,6 +358,19 @@ def test_an_engine_that_was_restarted_is_asked_again(path: Path) -> None:
     with listening(RecordedEngine(), path):
         found = rounds(containers, 3)
     assert (found.trouble, [each.stale for each in found.containers]) == ("", [False] * 5)
+
+
+def test_lines_that_the_engine_closes_while_they_are_idle_are_dialed_again(
+    engine: RecordedEngine, path: Path
+) -> None:
+    """Podman's service ends after seconds without a question."""
+    engine.hangs_up = True
+    containers = watching(path)
+    for _ in range(4):
+        found = rounds(containers)
+        assert not found.trouble
+        assert [each.stale for each in found.containers] == [False] * 5
+        assert named(found, "web").unread == {}
 
 
 def test_where_nobody_listens_it_says_so(path: Path) -> None:

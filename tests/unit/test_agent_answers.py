@@ -8,7 +8,8 @@ from host_agent.answers import Answer, AnswerError
 
 WHOLE = {
     "a length": b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}',
-    "chunks": b'HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3;x=y\r\n{"a\r\n4\r\n":1}\r\n0\r\n\r\n',
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n"
+    b'3;x=y\r\n{"a\r\n4\r\n":1}\r\n0\r\n\r\n',
     "nothing": b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\nX: a:b\r\n\r\n",
 }
 
