@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from host_agent.settings import Settings, SettingsError, environment, read_settings
+from host_agent.entries import SettingsError
+from host_agent.settings import Settings, environment, read_settings
 
 if TYPE_CHECKING:
     from http.server import ThreadingHTTPServer

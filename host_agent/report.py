@@ -10,9 +10,9 @@ from typing import Any
 from host_agent.batch import condition_document, container_document, moment_text
 from host_agent.containers import Container
 from host_agent.levels import RANK, Condition, Level, Limit
+from host_agent.limits import METRICS
 from host_agent.look import Look
 from host_agent.service import container_values
-from host_agent.settings import METRICS
 
 SHAPES = {Level.OK: "●", Level.WARNING: "▲", Level.CRITICAL: "◆"}
 """Levels are told by word and shape, never by colour alone; ■ is a value that was not read."""

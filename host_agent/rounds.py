@@ -12,6 +12,7 @@ from host_agent.settings import Settings
 from host_agent.sockets import usual_sockets
 from host_agent.ticker import Ticker
 
+HALF_A_TICK = 0.5
 RELOOK_ROUNDS = 12
 """Rounds between looks for an engine that was not there."""
 
@@ -71,6 +72,8 @@ class Rounds:
         return self.found
 
     def _run(self) -> None:
+        # Between two samples, not beside one: both would wait for the same interpreter.
+        self._stop.wait(HALF_A_TICK)
         ticker = Ticker(self._settings.container_every, self._stop, moment)
         ticker.start()
         self._try_once()

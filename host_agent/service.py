@@ -13,9 +13,10 @@ from host_agent.host import Host, Sample, moment
 from host_agent.kills import Kills
 from host_agent.latest import Latest, Snapshot
 from host_agent.levels import Condition, Level, Watch
+from host_agent.limits import CONTAINER_METRICS
 from host_agent.processes import Process, Processes
 from host_agent.rounds import Rounds
-from host_agent.settings import CONTAINER_METRICS, Settings
+from host_agent.settings import Settings
 from host_agent.ship import Log, Shipper
 from host_agent.ticker import Ticker
 

@@ -62,6 +62,7 @@ class RecordedEngine:
         for number in range(count):
             entry, own = copy.deepcopy(model), copy.deepcopy(details)
             entry["Id"] = own["Id"] = f"{number:064x}"
+            entry["Status"] = "Up 2 hours"
             entry["Names"], own["Name"] = [f"/{name}-{number}"], f"/{name}-{number}"
             self.containers.append(entry)
             self.answers[f"/containers/{entry['Id']}/json"] = own

@@ -16,11 +16,11 @@ from host_agent.host import Host, Sample, moment
 from host_agent.interfaces import watched_interfaces
 from host_agent.kills import Kills
 from host_agent.levels import Level, Watch
+from host_agent.limits import limits_of
 from host_agent.mounts import Mounts
 from host_agent.pressure import read_pressure
 from host_agent.processes import Processes
 from host_agent.service import host_values
-from host_agent.settings import limits_of
 
 
 def two_samples(host: Host, seconds: float = 0.3) -> tuple[Sample, Sample]:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from host_agent.entries import SettingsError
 from host_agent.levels import Condition, Level, Limit, Limits, Watch
-from host_agent.settings import SettingsError, limits_of, read_settings, settings_of
+from host_agent.limits import limits_of
+from host_agent.settings import read_settings, settings_of
 
 OK, WARNING, CRITICAL = Level.OK, Level.WARNING, Level.CRITICAL
 

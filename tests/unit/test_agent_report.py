@@ -15,11 +15,11 @@ from host_agent.batch import container_document
 from host_agent.containers import Container
 from host_agent.host import Sample
 from host_agent.levels import Condition, Level, Watch
+from host_agent.limits import limits_of
 from host_agent.look import Look
 from host_agent.processes import Process
 from host_agent.report import csv_lines, document, text
 from host_agent.service import container_values, host_values
-from host_agent.settings import limits_of
 
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"  # noqa: TID251 - the switch named above
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "agent"
