@@ -160,6 +160,7 @@ class Agent:
         if self._shipper is None or batch.is_empty:
             return
         found = self._rounds.found
+        batch.tell(self._conditions.values())  # what lasts is in every batch
         self._shipper.offer(
             batch.close(
                 host=self._settings.host,

@@ -17,6 +17,7 @@ class FakeHub:
         """Those that it took."""
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.answers: list[tuple[int, dict[str, str], bytes]] = []
+        self.wish = b'{"next_in_seconds": 7}'
         self.hangs = threading.Event()
         """While it is set, nobody gets an answer."""
         self.closes = False
@@ -42,9 +43,7 @@ def fake_hub() -> Iterator[FakeHub]:
             if hub.closes:
                 self.close_connection = True
                 return
-            status, headers, body = (
-                hub.answers.pop(0) if hub.answers else (202, {}, b'{"next_in_seconds": 7}')
-            )
+            status, headers, body = hub.answers.pop(0) if hub.answers else (202, {}, hub.wish)
             if status < 300:
                 hub.batches.append(json.loads(content))
             with contextlib.suppress(OSError):

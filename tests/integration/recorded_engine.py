@@ -76,6 +76,7 @@ class RecordedEngine:
 
     def restart(self, name: str, at: str = "2026-11-21T12:00:00.5Z") -> None:
         """Start a container anew: its counters begin at zero."""
+        self.named(name)["Status"] = "Up Less than a second"
         self.details(name)["RestartCount"] += 1
         self.details(name)["State"]["StartedAt"] = at
         self.usage(name)["cpu_stats"]["cpu_usage"]["total_usage"] = 0

@@ -152,13 +152,26 @@ def test_a_restart_is_a_gap_and_never_a_spike(engine: RecordedEngine, path: Path
     assert second.cpu_cores == pytest.approx(0.5, rel=0.4)
 
 
-def test_a_restart_between_two_rounds_is_a_gap_though_nobody_saw_it(
+def test_a_restart_between_two_rounds_is_counted_at_the_next(
     engine: RecordedEngine, path: Path
 ) -> None:
+    engine.multiply("web", 1)
     containers = watching(path)
     rounds(containers)
-    engine.restart("web")
-    assert named(containers.round(time.time()), "web").cpu_cores is None
+    engine.restart("web-0")
+    found = named(containers.round(time.time()), "web-0")
+    assert (found.cpu_cores, found.restarts) == (None, 1)
+
+
+def test_a_counter_that_went_back_is_a_gap_though_nobody_saw_a_restart(
+    engine: RecordedEngine, path: Path
+) -> None:
+    engine.multiply("web", 1)
+    containers = watching(path)
+    rounds(containers)
+    engine.restart("web-0")
+    engine.named("web-0")["Status"] = "Up 2 hours"
+    assert named(containers.round(time.time()), "web-0").cpu_cores is None
 
 
 def test_twenty_containers_fit_into_one_round(engine: RecordedEngine, path: Path) -> None:

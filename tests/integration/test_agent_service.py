@@ -40,6 +40,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def hub() -> Iterator[FakeHub]:
     with fake_hub() as found:
+        found.wish = b'{"next_in_seconds": 1}'
         yield found
 
 
@@ -88,12 +89,16 @@ def test_the_service_ships_samples_and_containers_and_ends_with_the_last_batch(
     configure(home, hub)
     with listening(RecordedEngine(), home / "engine.sock"):
         process = agent(home, "run", AUTORECOVERY_TOKEN="token-of-web-1")
-        wait_for(lambda: len(hub.batches) >= 2 and len(hub.batches[-1]["containers"]) == 5)
+        wait_for(lambda: any(len(each["containers"]) == 5 for each in hub.batches[1:]))
         resident = psutil.Process(process.pid).memory_info().rss
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=10)
     assert process.returncode == 0, errors
     assert resident < 40e6
+    for batch in hub.batches[-2:]:
+        assert ("container_unhealthy", "sick") in [
+            (each["kind"], each.get("name")) for each in batch["conditions"]
+        ]
     first = hub.batches[0]
     assert (first["host"], first["late"], first["schema_version"]) == ("web-1", False, 1)
     moments = [each["at"] for batch in hub.batches for each in batch["samples"]]

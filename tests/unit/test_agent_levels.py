@@ -27,6 +27,7 @@ def seen(limit: Limit, *values: float) -> list[Level]:
 )
 def test_above_the_limit_is_a_warning_and_above_95_critical(value: float, level: Level) -> None:
     assert seen(Limit.derived(80), value) == [level]
+    assert Limit.derived(80).level(value) is level
 
 
 def test_a_warning_lasts_until_the_value_is_below_where_it_clears() -> None:
