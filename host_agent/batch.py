@@ -8,7 +8,7 @@ from typing import Any
 
 from host_agent.containers import Container
 from host_agent.host import Sample
-from host_agent.levels import Condition, Level
+from host_agent.levels import Condition
 from host_agent.processes import Process
 
 SCHEMA_VERSION = 1
@@ -167,13 +167,6 @@ def condition_document(condition: Condition) -> Document:
     document = _rounded(asdict(condition))
     document["since"] = moment_text(condition.since)
     return {name: value for name, value in document.items() if value not in (None, "")}
-
-
-def worst(conditions: Iterable[Condition]) -> Level:
-    """Return the worst level of all."""
-    from host_agent.levels import RANK
-
-    return max((each.level for each in conditions), key=RANK.__getitem__, default=Level.OK)
 
 
 def moment_text(at: float) -> str:

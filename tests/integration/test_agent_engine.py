@@ -324,7 +324,15 @@ def test_a_list_that_is_none_makes_no_containers(
 
 
 @pytest.mark.parametrize(
-    "details", [{}, {"State": []}, {"State": {"StartedAt": 5}, "HostConfig": []}, [], "x"]
+    "details",
+    [
+        {},
+        {"State": []},
+        {"State": {"StartedAt": 5}, "HostConfig": []},
+        {"State": {}, "HostConfig": 1},
+        [],
+        "x",
+    ],
 )
 def test_an_inspection_that_makes_no_sense_loses_no_container(
     engine: RecordedEngine, path: Path, details: Any
