@@ -1,5 +1,6 @@
 """Delivery to a real HTTP server: what each answer means, and order through an outage."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,6 +204,23 @@ def test_a_batch_whose_answer_was_lost_is_sent_again_under_the_same_key(world: W
     keys = [headers["Idempotency-Key"] for _, headers in world.hub.requests]
     assert len(keys) == 2
     assert len(set(keys)) == 1
+
+
+def test_a_batch_given_up_while_it_was_on_its_way_takes_no_other_with_it(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, len(json.dumps(batch(1))) * 2)
+    taken: list[int] = []
+
+    def post(sent: dict[str, Any]) -> Outcome:
+        taken.append(int(sent["key"], 16))
+        if taken == [1]:
+            for number in (2, 3, 4):  # the bound is reached meanwhile: 1 and 2 are given up
+                spool.put(batch(number))
+        return Outcome(Fate.DELIVERED)
+
+    spool.put(batch(1))
+    assert Shipper(post, spool, lambda *_: None).flush()
+    assert taken[0] == 1
+    assert taken[-2:] == [3, 4]
 
 
 def test_what_is_not_delivered_at_the_end_waits_on_disk_for_the_next_start(
