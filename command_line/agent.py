@@ -4,7 +4,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -59,9 +59,15 @@ def once(
 
 @agent.command()
 def run(config: AgentFile = None) -> None:
-    """Watch this host until stopped: a sample every second, batches to the hub."""
-    words = ["--config", str(config)] if config else []
-    _become([sys.executable, "-m", "host_agent", "run", *words])
+    """Watch this host until stopped: a sample every second, batches to the hub.
+
+    A unit of systemd starts `python -m host_agent run`, which is the same in less memory.
+    """
+    from host_agent.__main__ import main
+
+    code = main(["run", *(["--config", str(config)] if config else [])])
+    if code:
+        raise typer.Exit(code)
 
 
 @agent.command()
@@ -128,9 +134,3 @@ def _write(place: Path, content: str) -> None:
         raise Failure(
             ExitCode.ENVIRONMENT, f"{place}: {error.strerror}; run it with sudo, or see --dry-run"
         ) from error
-
-
-def _become(words: list[str]) -> NoReturn:
-    """Become the agent alone: the libraries of this command would stay in its memory."""
-    sys.stdout.flush()
-    os.execv(words[0], words)

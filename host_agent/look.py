@@ -88,7 +88,7 @@ def platform_text() -> str:
     try:
         name = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
     except OSError:
-        name = platform.system()
+        name = "Linux"
     return f"{name}, kernel {platform.release()}, {platform.machine()}"
 
 
