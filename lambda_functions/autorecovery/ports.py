@@ -337,7 +337,10 @@ class NoticeLog(Protocol):
     """The memory of notices: written before anything is sent, completed by each channel."""
 
     def record(self, notice: Notice, suppressed: str = "") -> None:
-        """Write a notice down, with why nobody is told where so; a second time changes nothing."""
+        """Write a notice down, with why nobody is told where so; a second time changes nothing.
+
+        But one that was kept from people, and is to be told after all, is suppressed no more.
+        """
 
     def get(self, notice_id: str) -> Record | None:
         """Return the record of this notice."""

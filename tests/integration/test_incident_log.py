@@ -345,6 +345,12 @@ def test_of_many_that_join_at_once_one_is_first_and_all_are_in_the_same_group(
     assert sum(is_new for _, is_new in joined) == 1
 
 
+def test_a_group_that_waits_is_no_incident(log: IncidentLog) -> None:
+    group = Group(GroupKind.ALIKE, "cpu", START)
+    log.wait_for_wake(group.id, "token")
+    assert log.get(group.id) is None
+
+
 def test_a_group_has_a_story_and_can_be_waited_for(log: IncidentLog) -> None:
     group, _ = log.join_group(ALIKE, "cpu " * 100, "inc-1", START, MINUTE)
     assert log.wake_token(group.id) is None

@@ -75,6 +75,19 @@ def test_what_was_never_recorded_is_not_known(log: NoticeLog) -> None:
     assert log.get("inc-1-opened") is None
 
 
+def test_what_was_kept_from_people_and_is_told_after_all_is_suppressed_no_more(
+    log: NoticeLog,
+) -> None:
+    log.record(notice(), "silence night")
+    log.record(notice())
+    log.record(notice(), "silence night")  # and once it is told it stays so
+    record = log.get("inc-1-opened")
+    assert record is not None
+    assert (record.suppressed, record.outcome) == ("", "recorded")
+    assert begun(log, 0) is not None
+    assert len(log.query()) == 1
+
+
 def test_recording_twice_changes_nothing(log: NoticeLog) -> None:
     log.record(notice())
     begun(log, 0)
@@ -292,6 +305,8 @@ def test_due_is_what_concerns_a_channel_since_it_is_followed(local: SqliteNotice
     local.record(notice("d"))
     assert due(local) == due(local) == ["a", "d"]
     assert local.due("telegram", START, PATIENCE, lambda each: True) == []
+    local.record(notice("c"))  # and is told after all
+    assert due(local) == ["a", "d", "c"]
 
 
 def test_due_again_is_what_waits_and_what_was_interrupted(local: SqliteNoticeLog) -> None:

@@ -54,6 +54,10 @@ class SqliteNoticeLog:
         """See NoticeLog.record."""
         kept = keepable(notice)
         with self._database.transaction() as rows:
+            if not suppressed:  # what was kept from people gets a new number: it is due from now on
+                rows.execute(
+                    "DELETE FROM notifications WHERE id = ? AND suppressed <> ''", (kept.id,)
+                )
             rows.execute(
                 "INSERT OR IGNORE INTO notifications (id, sent_at, channel, level, title, message,"
                 " outcome, suppressed, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
