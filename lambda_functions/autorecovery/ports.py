@@ -379,6 +379,9 @@ class NoticeLog(Protocol):
         It lasts until it is given back, or a thread is kept, or for so long.
         """
 
+    def turn_ends(self, via: str, conversation: str) -> datetime | None:
+        """Return until when somebody has the right to speak in it; None where nobody has."""
+
     def give_back_turn(self, turn: Turn) -> None:
         """Let others speak; harmless where the turn is over already."""
 

@@ -55,6 +55,15 @@ def ended(log: NoticeLog, outcome: Outcome, minutes: float, **more: Any) -> None
     log.end("inc-1-opened", Delivery("slack", outcome, START + minutes * MINUTE, **more))
 
 
+def test_how_long_a_turn_lasts_is_known_until_it_is_given_back(log: NoticeLog) -> None:
+    assert log.turn_ends("slack", "inc-1") is None
+    turn = log.take_turn("slack", "inc-1", START, PATIENCE)
+    assert turn is not None
+    assert log.turn_ends("slack", "inc-1") == START + PATIENCE
+    log.give_back_turn(turn)
+    assert log.turn_ends("slack", "inc-1") is None
+
+
 # What was told
 
 
@@ -307,6 +316,21 @@ def test_due_is_what_concerns_a_channel_since_it_is_followed(local: SqliteNotice
     assert local.due("telegram", START, PATIENCE, lambda each: True) == []
     local.record(notice("c"))  # and is told after all
     assert due(local) == ["a", "d", "c"]
+
+
+def test_what_is_put_off_is_due_later_and_told_in_no_record_until_then(
+    local: SqliteNoticeLog,
+) -> None:
+    local.record(notice())
+    assert due(local) == ["inc-1-opened"]
+    local.put_off("inc-1-opened", "slack", START + MINUTE)
+    assert due(local) == []
+    assert due(local, 1) == ["inc-1-opened"]
+    record = local.get("inc-1-opened")
+    assert record is not None
+    assert record.deliveries == ()
+    local.drop("inc-1-opened", "slack")
+    assert due(local, 1) == []
 
 
 def test_due_again_is_what_waits_and_what_was_interrupted(local: SqliteNoticeLog) -> None:

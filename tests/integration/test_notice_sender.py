@@ -210,6 +210,13 @@ def test_a_channel_that_asks_for_time_gets_it_and_the_rest_of_its_batch_waits_to
         assert seconds == [31, 31]
         assert len(service.arrived) == 1
         assert all.waiting("slack") == []  # hidden
+        all.board.post(notice("third"))  # and so does what comes alone, in a batch of its own
+        assert len(all.run("slack")) == 1
+        assert len(service.arrived) == 1
+        all.clock.advance(all.clock() + timedelta(seconds=31))
+        all.board.post(notice("fourth"))
+        all.run("slack")
+        assert len(service.arrived) == 2
 
 
 def test_one_message_that_fails_does_not_fail_the_others() -> None:

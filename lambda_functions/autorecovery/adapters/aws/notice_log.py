@@ -179,6 +179,11 @@ class DynamoDbNoticeLog:
             return None
         return Turn(via, conversation, ends["S"], _thread(answer["Attributes"]))
 
+    def turn_ends(self, via: str, conversation: str) -> datetime | None:
+        """See NoticeLog.turn_ends."""
+        item = self._get(_thread_key(via, conversation)) or {}
+        return datetime.fromisoformat(item["turn_ends"]["S"]) if "turn_ends" in item else None
+
     def give_back_turn(self, turn: Turn) -> None:
         """See NoticeLog.give_back_turn."""
         try:
