@@ -20,6 +20,7 @@ from infra.functions import MAX_AGE_OF_AN_EVENT, Functions
 from infra.incident_table import IncidentTable
 from infra.log_sources import LogSources
 from infra.secrets import grant_secrets, secrets_of
+from infra.topics import NoticeTopic
 
 AT_ONCE = 2
 """Notices of one channel that are delivered at the same time; chats take about one a second."""
@@ -103,6 +104,7 @@ class NoticeSender(Construct):
         *,
         functions: Functions,
         channels: NoticeChannels,
+        notices: NoticeTopic,
         configured: Mapping[str, ChannelSettings],
         table: IncidentTable,
         log_sources: LogSources,
@@ -117,6 +119,7 @@ class NoticeSender(Construct):
         )
         table.grant_tell(self.function)
         self._allow_putting_aside(dead_letters)
+        notices.grant_publish(self.function)  # the last stand-in, where no channel is left
         channels.grant_put(self.function)
         for queue in channels.queues.values():
             self._empty(queue)

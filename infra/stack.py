@@ -118,6 +118,7 @@ class AutoRecoveryStack(Stack):
             self, "Sender",
             functions=self._functions,
             channels=self._channels,
+            notices=self._notices,
             configured=self._configuration.notify.channels,
             table=self._table,
             log_sources=self._log_sources,

@@ -5,14 +5,14 @@ messages of the delivery are not repeated for it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from autorecovery.adapters.aws.notice_queues import NoticeQueues, Waiting
 from autorecovery.bootstrap import notices
-from autorecovery.delivery.deliver import Courier, Passed, deliver
+from autorecovery.delivery.deliver import WAITS_ALONE, Courier, Passed, deliver
 from autorecovery.delivery.trial import Tried, try_channels
 from autorecovery.errors import AutoRecoveryError
 from autorecovery.observability import logger, report_delivery
@@ -28,6 +28,8 @@ class Sender:
     digest: Callable[[str, str], Any]
     """Takes a channel's name and a period."""
     report: Callable[[Passed], None]
+    rests: dict[str, datetime] = field(default_factory=dict)
+    """Until when a channel wants to be left alone, as long as this container lives."""
 
 
 def handle(event: Mapping[str, Any], app: Sender) -> dict[str, Any]:
@@ -42,20 +44,30 @@ def handle(event: Mapping[str, Any], app: Sender) -> dict[str, Any]:
 
 def _deliver_all(records: Sequence[Mapping[str, Any]], app: Sender) -> list[dict[str, str]]:
     again = []
-    resting: dict[str, timedelta] = {}
     for record in records:
         waiting = app.queues.read(record)
-        pause = resting.get(waiting.via)
+        pause = _rest(waiting.via, app)
         if pause is None:
             passed = _deliver(waiting, app)
             app.report(passed)
             pause = passed.again_in
-            if passed.channel_rests and pause is not None:
-                resting[waiting.via] = pause
+            _let_rest(passed, app)
         if pause is not None:
             again.append({"itemIdentifier": waiting.message_id})
             _hide(waiting, pause, app)
     return again
+
+
+def _rest(via: str, app: Sender) -> timedelta | None:
+    """Return for how long this channel still wants to be left alone: a try would be lost on it."""
+    left = app.rests.get(via, app.courier.clock()) - app.courier.clock()
+    return left if left > timedelta(0) else None
+
+
+def _let_rest(passed: Passed, app: Sender) -> None:
+    # Not for long: what must arrive has to be refused once, before another channel tells it.
+    if passed.channel_rests and passed.again_in is not None:
+        app.rests[passed.via] = app.courier.clock() + min(passed.again_in, WAITS_ALONE)
 
 
 def _deliver(waiting: Waiting, app: Sender) -> Passed:

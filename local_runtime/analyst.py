@@ -79,6 +79,8 @@ class LocalAnalyst:
                 investigate(incident_id, kind, self._app)
             except AutoRecoveryError as error:
                 _log.warning("%s could not be analysed: %s", incident_id, error)
+            except Exception:  # noqa: BLE001  one bug must not end all looking
+                _log.exception("%s could not be analysed", incident_id)
 
 
 def model_of(settings: AnalysisSettings) -> Model | None:

@@ -36,4 +36,10 @@ class Attendant:
                 _log.warning("mailbox: %s", error)  # another process holds the file: next second
                 continue
             for kind, content in words:
-                (self._responses.start if kind == "start" else self._responses.wake)(content)
+                self._pass_on(kind, content)
+
+    def _pass_on(self, kind: str, content: str) -> None:
+        try:
+            (self._responses.start if kind == "start" else self._responses.wake)(content)
+        except Exception:  # noqa: BLE001  one word must not lose the others, nor the thread
+            _log.exception("mailbox: %s %s was not passed on", kind, content)

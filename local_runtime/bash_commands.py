@@ -48,6 +48,7 @@ class BashCommandRunner:
         self._ended = ended
         self._watched: dict[str, subprocess.Popen[str]] = {}
         self._watchers: list[threading.Thread] = []
+        self._lock = threading.Lock()
         with database.transaction() as rows:
             rows.execute(SCHEMA)
 
@@ -88,8 +89,9 @@ class BashCommandRunner:
         watcher = threading.Thread(
             target=self._watch, args=(attempt, process, script.timeout), daemon=True
         )
-        self._watchers = [each for each in self._watchers if each.is_alive()] + [watcher]
-        watcher.start()
+        with self._lock:  # whoever stops all joins no thread that was not started
+            watcher.start()
+            self._watchers = [each for each in self._watchers if each.is_alive()] + [watcher]
         return attempt.token
 
     def find(self, attempt: Attempt) -> str | None:
@@ -111,7 +113,9 @@ class BashCommandRunner:
         """End every script that still runs: nothing outlives the program that watches it."""
         for process in list(self._watched.values()):
             _end_family(process)
-        for watcher in self._watchers:
+        with self._lock:
+            watchers = list(self._watchers)
+        for watcher in watchers:
             watcher.join()
 
     def _prepare(self, attempt: Attempt) -> tuple[Script, dict[str, str]]:

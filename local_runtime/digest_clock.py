@@ -65,6 +65,8 @@ class DigestClock:
             self._send(name, str(self._reports[name].digest))
         except AutoRecoveryError as error:
             _log.error("the digest for %s was not sent: %s", name, error)
+        except Exception:  # noqa: BLE001  a bug in one digest must not end all those to come
+            _log.exception("the digest for %s was not sent", name)
 
 
 def next_digest(report: MailReport, now: datetime) -> datetime:

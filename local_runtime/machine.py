@@ -206,13 +206,14 @@ def assemble(
             responses.wake(token)
 
     commands = BashCommandRunner(database, scripts, variables, utc_now, wake)
-    board = RecordedBoard(Board(show), "console", memory.notices, utc_now)
+    console = Board(show)
+    board = RecordedBoard(console, "console", memory.notices, utc_now)
     analyst = LocalAnalyst(_analyst(configuration, memory, board))
     told = AnalysedBoard(board, analyst.ask)
     response = _response(configuration, memory, commands, told)
     responses = LocalResponses(lambda execution, flow: run(execution, flow, response))
     found = channel or channels_of(configuration, database, variables, utc_now)
-    carrier = courier(configuration, database, found, utc_now)
+    carrier = courier(configuration, database, found, utc_now, console)
     return Machine(
         host_name(),
         memory,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from autorecovery.adapters.sqlite.notice_log import SqliteNoticeLog
-from autorecovery.delivery.deliver import Courier, Passed, deliver
+from autorecovery.delivery.deliver import WAITS_ALONE, Courier, Passed, deliver
 from autorecovery.delivery.routes import may_concern
 from autorecovery.delivery.trial import PRODUCER
 from autorecovery.errors import StoreError
@@ -72,8 +72,11 @@ class Outbox:
             passed = self._deliver(notice_id, via)
             if passed.outcome is None and passed.again_in is None:
                 self._notices.drop(notice_id, via)
+            elif passed.outcome is None and passed.again_in is not None:
+                self._notices.put_off(notice_id, via, self._courier.clock() + passed.again_in)
             if passed.channel_rests and passed.again_in is not None:
-                return passed.again_in
+                # Not for long: what must arrive is refused once, before another channel tells it.
+                return min(passed.again_in, WAITS_ALONE)
         return EVERY
 
     def _deliver(self, notice_id: str, via: str) -> Passed:

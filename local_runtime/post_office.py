@@ -11,9 +11,9 @@ from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.adapters.sqlite.notice_log import SqliteNoticeLog
 from autorecovery.channels import Channels, heard_over_a_socket, measured_by
 from autorecovery.config import Configuration
-from autorecovery.delivery.deliver import Courier
+from autorecovery.delivery.deliver import Courier, Public
 from autorecovery.delivery.report import Archive
-from autorecovery.ports import Channel, Clock, Mailer
+from autorecovery.ports import Channel, Clock, Mailer, Noticeboard
 from local_runtime.log_store import LogStore
 from local_runtime.secret_store import secrets
 
@@ -24,9 +24,13 @@ PATIENCE = timedelta(minutes=1)
 
 
 def courier(
-    configuration: Configuration, database: Database, channel: ChannelOf, clock: Clock
+    configuration: Configuration,
+    database: Database,
+    channel: ChannelOf,
+    clock: Clock,
+    console: Noticeboard | None = None,
 ) -> Courier:
-    """Return what delivers notices on this machine."""
+    """Return what delivers notices on this machine; `console` is the last to stand in."""
     return Courier(
         channels=configuration.notify.channels,
         channel=channel,
@@ -35,6 +39,7 @@ def courier(
         dead_letters=SqliteDeadLetters(database),
         clock=clock,
         patience=PATIENCE,
+        public=Public("console", lambda: console) if console else None,
     )
 
 

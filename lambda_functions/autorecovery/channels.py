@@ -76,14 +76,15 @@ class Channels:
 
     def _apprise(self, name: str, service: AppriseService) -> Channel:
         from autorecovery.adapters.channels.apprise import AppriseChannel
+        from autorecovery.notices.fitting import quiet
         from autorecovery.notices.text import body, subject_line
 
         words = Wording.of(self.configuration)
         return AppriseChannel(
             name,
             self.secrets.named(service.url),
-            lambda notice: subject_line(notice, words),
-            lambda notice: body(notice, words),
+            lambda notice: quiet(subject_line(notice, words)),
+            lambda notice: quiet(body(notice, words)),
         )
 
     def _mail(self, name: str, report: MailReport) -> Channel:

@@ -4,8 +4,10 @@ The same functions serve the command line, chat buttons and the page. Each answe
 changes nothing where there is nothing to decide.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from shlex import quote
 
 from autorecovery.models.controls import Approval, DeclaredWindow, Promotion, WindowKind
 from autorecovery.models.incident import Entry, EntryKind, Incident, incident_id
@@ -19,6 +21,9 @@ from autorecovery.ports import DEAF, Clock, Controls, IncidentLog, ResponseStart
 MOST_ORDERS = 3
 """Climbs that a person may ask for in one incident: its execution has a bounded number of
 operations, and what three climbs did not help wants another idea."""
+
+SILENCE_DIGITS = 6
+"""Of the hash in a silence's name."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,9 @@ def acknowledge(incident: Incident, by: str, app: People) -> Answer:
 
 def silence(incident: Incident, by: str, app: People, lasting: timedelta) -> Answer:
     """Tell nobody of this rule on this target for so long; all else goes on, and is recorded."""
-    now = app.clock()
-    name = f"{incident.rule_name[:60]} on {incident.target.name[:30]}"
+    if incident.is_closed:
+        return Answer(False, f"{incident.id} is closed; nothing was silenced")
+    now, name = app.clock(), _silence_of(incident)
     window = MaintenanceWindow.model_validate(
         {
             "name": name, "from": now, "until": now + lasting,
@@ -110,7 +116,7 @@ def silence(incident: Incident, by: str, app: People, lasting: timedelta) -> Ans
     key = f"silenced {now.isoformat()}"
     app.incidents.record(incident.id, Entry(key, now, EntryKind.SILENCED, text, {"by": by}))
     return Answer(
-        True, f"{incident.id}: {text}; to be told again: autorecovery silence end '{name}'"
+        True, f"{incident.id}: {text}; to be told again: autorecovery silence end {quote(name)}"
     )
 
 
@@ -129,8 +135,8 @@ def recover(incident: Incident, by: str, app: People) -> Answer:
         return Answer(
             False,
             f"{incident.id} was climbed {MOST_ORDERS} times at a person's word;"
-            f" close it, and start anew: autorecovery recover {incident.target.name}"
-            f" {incident.rule_name}",
+            f" close it, and start anew: autorecovery recover"
+            f" {quote(incident.target.name)} {quote(incident.rule_name)}",
         )
     mine = Order(len(orders) + 1, by, app.clock())
     app.incidents.record(incident.id, mine.entry)
@@ -172,6 +178,12 @@ def promote(script: str, rule_name: str, by: str, app: People) -> Answer:
         return Answer(False, f"{script} is not demoted under rule {rule_name}")
     app.controls.promote(Promotion(script, rule_name, by, app.clock()))
     return Answer(True, f"{script} may be run by itself under rule {rule_name} again, says {by}")
+
+
+def _silence_of(incident: Incident) -> str:
+    """Return a short name that no other rule and target has: long ones begin alike."""
+    digest = hashlib.sha256("|".join(incident.key).encode("utf-8", "replace")).hexdigest()
+    return f"{incident.rule_name[:55]} on {incident.target.name[:30]} {digest[:SILENCE_DIGITS]}"
 
 
 _BUSY = {

@@ -343,7 +343,10 @@ class NoticeLog(Protocol):
     """The memory of notices: written before anything is sent, completed by each channel."""
 
     def record(self, notice: Notice, suppressed: str = "") -> None:
-        """Write a notice down, with why nobody is told where so; a second time changes nothing."""
+        """Write a notice down, with why nobody is told where so; a second time changes nothing.
+
+        But one that was kept from people, and is to be told after all, is suppressed no more.
+        """
 
     def get(self, notice_id: str) -> Record | None:
         """Return the record of this notice."""
@@ -381,6 +384,9 @@ class NoticeLog(Protocol):
 
         It lasts until it is given back, or a thread is kept, or for so long.
         """
+
+    def turn_ends(self, via: str, conversation: str) -> datetime | None:
+        """Return until when somebody has the right to speak in it; None where nobody has."""
 
     def give_back_turn(self, turn: Turn) -> None:
         """Let others speak; harmless where the turn is over already."""

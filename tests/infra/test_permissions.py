@@ -181,9 +181,9 @@ def test_who_wakes_a_response_reaches_its_executions_in_every_version(
     ]
 
 
-def test_only_the_responder_and_the_analyst_tell_people(synthesized: Synthesized) -> None:
+def test_only_who_tells_people_may_publish(synthesized: Synthesized) -> None:
     may = {f for f in FUNCTIONS if "sns:Publish" in _allowed(synthesized, f)}
-    assert may == {"IncidentResponder", "IncidentAnalyst"}
+    assert may == {"IncidentResponder", "IncidentAnalyst", "NoticeSender"}
 
 
 def test_the_listener_only_looks_things_up(synthesized: Synthesized) -> None:

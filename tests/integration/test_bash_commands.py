@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -188,3 +189,16 @@ def test_what_is_done_through_aws_is_refused_in_words(
         runner.prepare(attempt(action))
     with pytest.raises(LookupError):
         runner.time_limit(action)
+
+
+def test_stopping_while_others_start_joins_none_that_was_not_started(
+    runner: BashCommandRunner,
+) -> None:
+    def start(number: int) -> None:
+        runner.start(attempt("slow", f"inc-{number}-r1"))
+
+    with ThreadPoolExecutor(4) as pool:
+        started = [pool.submit(start, number) for number in range(8)]
+        while not all(each.done() for each in started):
+            runner.stop()
+    assert [each.exception() for each in started] == [None] * 8

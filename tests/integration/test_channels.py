@@ -19,6 +19,7 @@ from autorecovery.models.notice import Notice, NoticeKind, Question
 from autorecovery.models.press import Subject, Word
 from autorecovery.ports import Channel
 from tests.channel_world import INCIDENT, NOW, notice
+from tests.local_server import LocalServer
 from tests.slack_server import CHANNEL, SlackServer
 from tests.slack_server import TOKEN as SLACK_TOKEN
 from tests.telegram_server import CHAT, TelegramServer
@@ -58,13 +59,13 @@ class Wired:
             "mail": {"ses": {"from": "ops@example.com", "to": ["ann@example.com"]}},
             "other": {"apprise": {"url": "env:OTHER"}},
         }
-        secrets = {
+        self.secrets = {
             "SLACK": SLACK_TOKEN, "TELEGRAM": TELEGRAM_TOKEN, "HOOK": f"{slack.address}/response",
             "OTHER": "nonsense",
         }  # fmt: skip
         self.channels = Channels(
             Configuration.model_validate({"notify": {"channels": content}}),
-            Secrets({"env": secrets.__getitem__}, lambda: NOW),
+            Secrets({"env": lambda place: self.secrets[place]}, lambda: NOW),
             mailer=lambda: self.post,
             archive=archive(),
             buttons=heard_over_http,
@@ -126,6 +127,20 @@ def test_mail_is_made_by_whoever_can_gather_reports(wired: Wired) -> None:
 def test_apprise_gets_the_text(wired: Wired) -> None:
     with pytest.raises(ChannelError, match="env:OTHER"):
         wired.named("other").send(notice(), None)
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+def test_a_log_line_calls_nobody_through_apprise(wired: Wired) -> None:
+    service = LocalServer()
+    with service.running():
+        host = service.address.removeprefix("http://")
+        wired.secrets["OTHER"] = f"mmost://{host}/3ccdd113474722377935511fc85d3dd4"
+        line = "ERROR @all <@&42> <!here> please ask ann@example.com"
+        wired.named("other").send(notice(headline="@here is sick", evidence=(line,)), None)
+    [request] = service.requests
+    text = request.content["text"]
+    assert not [call for call in ("@all", "@here", "<@&", "<!here") if call in text]
+    assert "ann@example.com" in text
 
 
 def test_a_channel_that_is_not_configured_is_told(wired: Wired) -> None:

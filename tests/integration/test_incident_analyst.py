@@ -144,16 +144,19 @@ class FailsOnce(SqliteIncidentLog):
     """IncidentLog whose first answer is an error."""
 
     is_well = False
+    error: Exception = StoreError("gone", retryable=True)
 
     def get(self, incident_id: str) -> Incident | None:
         if not self.is_well:
             self.is_well = True
-            raise StoreError("gone", retryable=True)
+            raise self.error
         return super().get(incident_id)
 
 
-def test_a_store_that_fails_ends_no_thread(world: AnalysisWorld) -> None:
+@pytest.mark.parametrize("error", [StoreError("gone", retryable=True), RuntimeError("a bug")])
+def test_what_fails_once_ends_no_thread(error: Exception, world: AnalysisWorld) -> None:
     board, log = TellingBoard(), FailsOnce(world.world.database)
+    log.error = error
     app = replace(world.analyst, noticeboard=board, incidents=log)
     working = LocalAnalyst(app, timedelta(0))
     for _ in range(2):

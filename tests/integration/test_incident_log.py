@@ -358,6 +358,12 @@ def test_a_group_whose_look_is_overdue_is_told_by_nobody(log: IncidentLog) -> No
     assert not log.goes_on(group.id, START + 2 * MINUTE)
 
 
+def test_a_group_that_waits_is_no_incident(log: IncidentLog) -> None:
+    group = Group(GroupKind.ALIKE, "cpu", START)
+    log.wait_for_wake(group.id, "token")
+    assert log.get(group.id) is None
+
+
 def test_a_group_has_a_story_and_can_be_waited_for(log: IncidentLog) -> None:
     group, _ = log.join_group(ALIKE, "cpu " * 100, "inc-1", START, MINUTE)
     assert log.wake_token(group.id) is None

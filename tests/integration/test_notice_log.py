@@ -55,6 +55,15 @@ def ended(log: NoticeLog, outcome: Outcome, minutes: float, **more: Any) -> None
     log.end("inc-1-opened", Delivery("slack", outcome, START + minutes * MINUTE, **more))
 
 
+def test_how_long_a_turn_lasts_is_known_until_it_is_given_back(log: NoticeLog) -> None:
+    assert log.turn_ends("slack", "inc-1") is None
+    turn = log.take_turn("slack", "inc-1", START, PATIENCE)
+    assert turn is not None
+    assert log.turn_ends("slack", "inc-1") == START + PATIENCE
+    log.give_back_turn(turn)
+    assert log.turn_ends("slack", "inc-1") is None
+
+
 # What was told
 
 
@@ -73,6 +82,19 @@ def test_what_was_never_recorded_is_not_known(log: NoticeLog) -> None:
     assert begun(log, 0) is None
     ended(log, Outcome.DELIVERED, 0)
     assert log.get("inc-1-opened") is None
+
+
+def test_what_was_kept_from_people_and_is_told_after_all_is_suppressed_no_more(
+    log: NoticeLog,
+) -> None:
+    log.record(notice(), "silence night")
+    log.record(notice())
+    log.record(notice(), "silence night")  # and once it is told it stays so
+    record = log.get("inc-1-opened")
+    assert record is not None
+    assert (record.suppressed, record.outcome) == ("", "recorded")
+    assert begun(log, 0) is not None
+    assert len(log.query()) == 1
 
 
 def test_recording_twice_changes_nothing(log: NoticeLog) -> None:
@@ -292,6 +314,23 @@ def test_due_is_what_concerns_a_channel_since_it_is_followed(local: SqliteNotice
     local.record(notice("d"))
     assert due(local) == due(local) == ["a", "d"]
     assert local.due("telegram", START, PATIENCE, lambda each: True) == []
+    local.record(notice("c"))  # and is told after all
+    assert due(local) == ["a", "d", "c"]
+
+
+def test_what_is_put_off_is_due_later_and_told_in_no_record_until_then(
+    local: SqliteNoticeLog,
+) -> None:
+    local.record(notice())
+    assert due(local) == ["inc-1-opened"]
+    local.put_off("inc-1-opened", "slack", START + MINUTE)
+    assert due(local) == []
+    assert due(local, 1) == ["inc-1-opened"]
+    record = local.get("inc-1-opened")
+    assert record is not None
+    assert record.deliveries == ()
+    local.drop("inc-1-opened", "slack")
+    assert due(local, 1) == []
 
 
 def test_due_again_is_what_waits_and_what_was_interrupted(local: SqliteNoticeLog) -> None:

@@ -21,7 +21,7 @@ from autorecovery.bootstrap.notices import courier
 from autorecovery.config import ChannelSettings
 from autorecovery.delivery.again import tell_again
 from autorecovery.delivery.board import RecordedBoard
-from autorecovery.delivery.deliver import Courier, Passed
+from autorecovery.delivery.deliver import Courier, Passed, Public
 from autorecovery.delivery.routes import candidates
 from autorecovery.errors import ChannelError, ConfigurationError, NoticeError
 from autorecovery.models.delivery import Outcome
@@ -127,6 +127,12 @@ def account(*channels: Any, **configured: ChannelSettings) -> Iterator[Aws]:
             dead_letters=SqsDeadLetters(sqs, dead),
             clock=clock,
             patience=timedelta(seconds=90),
+            public=Public(
+                "sns",
+                lambda: SnsNoticeboard(
+                    sns, topic, lambda n: subject_line(n, words), lambda n: sns_message(n, words)
+                ),
+            ),
         )
         reported: list[Passed] = []
         digests: list[tuple[str, str]] = []
@@ -210,6 +216,13 @@ def test_a_channel_that_asks_for_time_gets_it_and_the_rest_of_its_batch_waits_to
         assert seconds == [31, 31]
         assert len(service.arrived) == 1
         assert all.waiting("slack") == []  # hidden
+        all.board.post(notice("third"))  # and so does what comes alone, in a batch of its own
+        assert len(all.run("slack")) == 1
+        assert len(service.arrived) == 1
+        all.clock.advance(all.clock() + timedelta(seconds=31))
+        all.board.post(notice("fourth"))
+        all.run("slack")
+        assert len(service.arrived) == 2
 
 
 def test_one_message_that_fails_does_not_fail_the_others() -> None:
@@ -229,7 +242,10 @@ def test_a_notice_that_a_channel_gives_up_is_a_dead_letter_and_can_be_replayed()
         assert all.run("slack") == []
         with all.letters.hold(10) as [letter]:
             assert letter.destination is Destination.CHANNEL
-            why = "slack did not take it: token_revoked; there is no other channel"
+            why = (
+                "slack did not take it: token_revoked;"
+                " there is no other channel than sns, where it was told"
+            )
             assert (letter.source, letter.why) == ("channel slack", why)
             event: Any = letter.event
         told = tell_again(
@@ -238,6 +254,24 @@ def test_a_notice_that_a_channel_gives_up_is_a_dead_letter_and_can_be_replayed()
         assert "given to slack once more" in told
         assert all.run("slack") == []
     assert slack.sent == [notice()]
+
+
+def test_an_escalation_that_its_only_channel_does_not_take_is_mailed_to_everybody() -> None:
+    slack = ListedChannel("slack", REVOKED)
+    with account(slack) as all:
+        sns = aws.client("sns")
+        mail = all.sqs.create_queue(QueueName="mail")["QueueUrl"]
+        [topic] = sns.list_topics()["Topics"]
+        sns.subscribe(
+            TopicArn=topic["TopicArn"], Protocol="sqs",
+            Endpoint=f"arn:aws:sqs:{aws.REGION}:{ACCOUNT}:mail",
+        )  # fmt: skip
+        all.board.post(notice(kind=NoticeKind.ESCALATED, to=("slack",)))
+        assert "Messages" not in all.sqs.receive_message(QueueUrl=mail)
+        assert all.run("slack") == []
+        [told] = all.sqs.receive_message(QueueUrl=mail)["Messages"]
+        assert "slack did not take this: token_revoked" in told["Body"]
+        assert all.waiting("slack") == []  # it is for nobody's queue
 
 
 def test_a_critical_notice_that_is_not_taken_reaches_the_next_channels_queue() -> None:

@@ -50,11 +50,16 @@ class Running:
     """An outbox over the state of a folder."""
 
     def __init__(
-        self, folder: Path, channel: ChannelOf, *names: str, patience: timedelta = SECOND
+        self,
+        folder: Path,
+        channel: ChannelOf,
+        *names: str,
+        patience: timedelta = SECOND,
+        **settings: Any,
     ) -> None:
         self.database = Database(folder / DATABASE)
         self.log = SqliteNoticeLog(self.database)
-        app = courier(configuration(*names), self.database, channel, utc_now)
+        app = courier(configuration(*names, **settings), self.database, channel, utc_now)
         self.outbox = Outbox(self.log, replace(app, patience=patience))
 
     def close(self) -> None:
@@ -118,6 +123,26 @@ def test_a_channel_that_fails_keeps_no_other_from_being_told(tmp_path: Path) -> 
             assert SqliteDeadLetters(running.database).count() == 2
         finally:
             running.close()
+
+
+def test_an_end_without_its_beginning_waits_aside_for_it(tmp_path: Path) -> None:
+    log = follow(tmp_path, "pager")
+    end = notice(0, kind=NoticeKind.RECOVERED, level=Level.INFO)
+
+    def due(later: timedelta) -> list[str]:
+        return log.due("pager", utc_now() + later, SECOND, lambda each: True)
+
+    with serving() as service:
+        channel: ChannelOf = lambda name: HttpChannel(name, service.port)  # noqa: E731
+        running = Running(tmp_path, channel, "pager", level="error")
+        try:
+            log.record(end)
+            assert due(SECOND) == ["n-0"]
+            running.until(lambda _: due(SECOND) == [])
+            assert due(timedelta(seconds=32)) == ["n-0"]
+        finally:
+            running.close()
+    assert service.arrived == []
 
 
 def test_a_channel_that_asks_to_be_left_alone_is(tmp_path: Path) -> None:

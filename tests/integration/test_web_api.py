@@ -160,6 +160,12 @@ def test_a_silence_is_declared(desk: Desk) -> None:
     assert "silenced for 1 h by" in desk.shown["blocks"][-1]["elements"][0]["text"]
 
 
+def test_what_is_closed_is_not_silenced_and_who_pressed_is_told_so(desk: Desk) -> None:
+    desk.incidents.close(desk.opened.id, Reason.CLOSED_BY_PERSON, desk.now)
+    assert desk.press(Word.SILENCE) == 200
+    assert desk.shown["text"] == f"{desk.opened.id} is closed; nothing was silenced"
+
+
 @pytest.mark.parametrize("is_function_url", [True, False])
 @pytest.mark.parametrize("is_base64", [True, False])
 def test_every_way_in_hands_the_same_body_over(
@@ -171,6 +177,16 @@ def test_every_way_in_hands_the_same_body_over(
 
 
 # Who may, and what counts
+
+
+def test_a_guest_from_another_team_may_not_unless_named(slack: SlackServer) -> None:
+    stranger = {"id": "U9", "username": "eve", "team_id": "T9"}
+    everybody, named = Desk(slack), Desk(slack, {"operators": ["U9"]})
+    everybody.send(form({**everybody.payload(Word.APPROVE), "user": stranger}))
+    assert everybody.approved is None
+    assert "another team" in everybody.shown["text"]
+    named.send(form({**named.payload(Word.APPROVE), "user": stranger}))
+    assert named.approved is True
 
 
 def test_the_second_press_is_told_who_was_first(desk: Desk) -> None:

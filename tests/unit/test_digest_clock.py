@@ -38,13 +38,14 @@ def test_a_digest_is_due_each_day_or_each_monday(settings: dict[str, str], due: 
     assert next_digest(report(**settings), WEDNESDAY) == due
 
 
-def test_each_channel_gets_its_digest_once_when_it_is_due() -> None:
+@pytest.mark.parametrize("error", [ConfigurationError("no such sender"), RuntimeError("a bug")])
+def test_each_channel_gets_its_digest_once_when_it_is_due(error: Exception) -> None:
     clock, sent = VirtualClock(WEDNESDAY), list[tuple[str, str]]()
 
     def send(channel: str, period: str) -> None:
         sent.append((channel, period))
         if channel == "broken":
-            raise ConfigurationError("no such sender")
+            raise error
 
     channels = {
         "broken": mail(digest="daily"), "mail": mail(digest="daily"), "none": mail(),

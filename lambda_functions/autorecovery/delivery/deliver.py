@@ -9,8 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from autorecovery.config import ChannelSettings
-from autorecovery.delivery.routes import INSTEAD, is_for, may_concern, must_arrive, stand_in
-from autorecovery.errors import ChannelError, ConfigurationError
+from autorecovery.delivery.routes import (
+    INSTEAD,
+    NO_OTHER,
+    is_for,
+    may_concern,
+    must_arrive,
+    origin_of,
+    stand_in,
+)
+from autorecovery.errors import ChannelError, ConfigurationError, NoticeError
 from autorecovery.models.delivery import (
     Delivery,
     Outcome,
@@ -20,7 +28,7 @@ from autorecovery.models.delivery import (
     Turn,
 )
 from autorecovery.models.notice import Notice
-from autorecovery.ports import Channel, Clock, DeadLetters, NoticeLog
+from autorecovery.ports import Channel, Clock, DeadLetters, Noticeboard, NoticeLog
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=15)
@@ -36,7 +44,31 @@ OLDEST = timedelta(days=1)
 IN_TURN = timedelta(seconds=2)
 """After so long somebody else has told what they had to tell in this conversation."""
 
+WAITS_ALONE = timedelta(minutes=2)
+"""What must arrive waits no longer for one channel before another is asked too."""
+
+HANDED_ON_AT = 4
+"""From this refusal on another channel is asked too: about half a minute after the first."""
+
+OVERTAKES = timedelta(seconds=30)
+"""After so long an end asks again whether its beginning was told; each time it waits longer."""
+
+BEGINNING_LATE = timedelta(hours=1)
+"""An end as old as this waits for its beginning no more: nobody was told here."""
+
 LONGEST_REASON = 300
+
+NOT_FOR_THIS = "it is not for this channel"
+
+
+@dataclass(frozen=True)
+class Public:
+    """Where everybody reads: the last to stand in."""
+
+    via: str
+    """How the record calls it: `sns`, `console`."""
+    board: Callable[[], Noticeboard]
+    """Returns it; it puts a notice up there, and into no channel."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +87,7 @@ class Courier:
     patience: timedelta
     """How long one attempt may take before it counts as interrupted."""
     most_tries: int = MOST_TRIES
+    public: Public | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +110,12 @@ def deliver(notice_id: str, via: str, app: Courier) -> Passed:
     record = app.log.get(notice_id)
     why_not = _no_reason(record, via, app)
     if why_not or record is None:
-        return Passed(notice_id, via, why_not)
+        return Passed(notice_id, via, why_not, again_in=_may_overtake(record, why_not, app))
     now = app.clock()
     turn = app.log.take_turn(via, record.notice.thread, now, app.patience)
     if turn is None:
-        return Passed(notice_id, via, "another tells of the same now", again_in=IN_TURN)
+        pause = _until_the_turn_ends(via, record.notice, app)
+        return Passed(notice_id, via, "another tells of the same now", again_in=pause)
     try:
         passed = _in_turn(record, turn, app)
     except BaseException:
@@ -107,7 +141,29 @@ def _no_reason(record: Record | None, via: str, app: Courier) -> str:
         return ""
     told = app.log.thread(via, record.notice.thread) is not None
     is_wanted = told and may_concern(record.notice, via, app.channels[via])
-    return "" if is_wanted else "it is not for this channel"
+    return "" if is_wanted else NOT_FOR_THIS
+
+
+def _may_overtake(record: Record | None, why_not: str, app: Courier) -> timedelta | None:
+    """Return when an end comes again whose beginning may still be on its way to this channel.
+
+    Queues keep no order. The pauses grow with its age: each costs a receive, which are counted.
+    """
+    if record is None or why_not != NOT_FOR_THIS:
+        return None
+    notice, age = record.notice, app.clock() - record.notice.at
+    if notice.to or not notice.is_end or age >= BEGINNING_LATE:
+        return None
+    return max(age, OVERTAKES)
+
+
+def _until_the_turn_ends(via: str, notice: Notice, app: Courier) -> timedelta:
+    """Return a pause: short after a turn began, to its end where it lasts, as of one who died."""
+    now, ends = app.clock(), app.log.turn_ends(via, notice.thread)
+    if ends is None:
+        return IN_TURN
+    has_lasted = now - (ends - app.patience)
+    return max(IN_TURN, min(2 * has_lasted, ends - now))
 
 
 def _in_turn(record: Record, turn: Turn, app: Courier) -> Passed:
@@ -162,6 +218,10 @@ def _refused(
     if delivery.tries >= app.most_tries:
         return _give_up(record, delivery, f"refused {delivery.tries} times, at last: {why}", app)
     pause = _pause(delivery.tries, error.after)
+    if must_arrive(record.notice) and (delivery.tries >= HANDED_ON_AT or pause > WAITS_ALONE):
+        # Each time: who has it is not told again, and who gave it up meanwhile is passed over.
+        so_far = f"{delivery.via} has not taken this so far: {why}"
+        why = f"{why}; {_tell_instead(record, delivery.via, so_far, app)}"
     now = app.clock()
     waiting = replace(delivery, outcome=Outcome.WAITING, at=now, detail=why, again_at=now + pause)
     app.log.end(record.notice.id, waiting)
@@ -185,7 +245,7 @@ def _give_up(
     """Put it aside, have it told by another channel where it must be, and say so in the record."""
     notice, via, told = record.notice, delivery.via, _short(why)
     if is_news and must_arrive(notice):
-        told = f"{told}; {_tell_instead(record, via, told, app)}"
+        told = f"{told}; {_tell_instead(record, via, f'{via} did not take this: {told}', app)}"
     event = given_up(notice.id, via)
     app.dead_letters.keep(event, f"{via} did not take it: {told}", app.clock())
     ended = replace(delivery, outcome=Outcome.GIVEN_UP, at=app.clock(), detail=told)
@@ -196,17 +256,35 @@ def _give_up(
 def _tell_instead(record: Record, via: str, why: str, app: Courier) -> str:
     name, told = stand_in(record, via, app.channels, app.log)
     if name:
-        notice = record.notice
-        origin = notice.id.partition(INSTEAD)[0]
-        copy = replace(
-            notice,
-            id=f"{origin}{INSTEAD}{name}",
-            to=(name,),
-            lines=(f"{via} did not take this: {why}", *notice.lines),
-        )
+        copy = _copy_for(name, record.notice, why)
         app.log.record(copy)
         app.hand_on(copy.id, name)
+    elif told == NO_OTHER and app.public is not None:
+        return _tell_everybody(record, why, app.public, app)
     return told
+
+
+def _copy_for(via: str, notice: Notice, why: str) -> Notice:
+    id = f"{origin_of(notice.id)}{INSTEAD}{via}"
+    return replace(notice, id=id, to=(via,), lines=(why, *notice.lines))
+
+
+def _tell_everybody(record: Record, why: str, public: Public, app: Courier) -> str:
+    """Put it up where everybody reads, once, if it was not put up there before."""
+    first = app.log.get(origin_of(record.notice.id)) or record
+    copy = _copy_for(public.via, record.notice, why)
+    put_up = app.log.get(copy.id)
+    if public.via in (*first.delivered_via, *(put_up.delivered_via if put_up else ())):
+        return f"{NO_OTHER} than {public.via}, where it was told"
+    app.log.record(copy)
+    try:
+        public.board().post(copy)
+    except NoticeError as error:
+        refused = Delivery(public.via, Outcome.GIVEN_UP, app.clock(), 1, _short(str(error)))
+        app.log.end(copy.id, refused)
+        return f"{NO_OTHER}, and {public.via} did not take it: {refused.detail}"
+    app.log.end(copy.id, Delivery(public.via, Outcome.DELIVERED, app.clock()))
+    return f"{public.via} tells it instead, to everybody"
 
 
 def given_up(notice_id: str, *channels: str) -> dict[str, object]:

@@ -11,6 +11,8 @@ from autorecovery.ports import NoticeLog
 INSTEAD = "@"
 """Between a notice's id and the channel that a copy of it stands in by."""
 
+NO_OTHER = "there is no other channel"
+
 Channels = Mapping[str, ChannelSettings]
 
 
@@ -58,7 +60,7 @@ def stand_in(record: Record, via: str, channels: Channels, log: NoticeLog) -> tu
         if not _gave_up(name, log.get(f"{first.notice.id}{INSTEAD}{name}")):
             return name, f"{name} tells it instead"
     others = [name for name in anyway if not _gave_up(name, first)]
-    return "", f"told anyway by {', '.join(others)}" if others else "there is no other channel"
+    return "", f"told anyway by {', '.join(others)}" if others else NO_OTHER
 
 
 def _gave_up(via: str, record: Record | None) -> bool:

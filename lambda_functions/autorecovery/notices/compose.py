@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from autorecovery.models.controls import Demotion
 from autorecovery.models.durations import write_duration
@@ -312,7 +312,7 @@ def _notice(
     """Return a notice about one incident; `known` are facts beside what was seen of it."""
     of_incident = _OF_INCIDENT.get(kind, facts.seen)
     return Notice(
-        id=f"{incident.id}-{kind.replace(' ', '-')}-{int(now.timestamp())}",
+        id=f"{incident.id}-{kind.replace(' ', '-')}-{now.astimezone(UTC):%Y%m%d-%H%M%S-%f}",
         incident_id=incident.id,
         kind=kind,
         level=level,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 ELLIPSIS = "…"
 
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")
+_CALL = re.compile(r"(?<!\w)@(?=[\w&!])|<(?=!)")
 _INVISIBLE = "\u200b"
 
 
@@ -36,6 +37,11 @@ def fit(text: str, at_most: int, escape: Callable[[str], str] = str) -> str:
 def fit_quietly(text: str, at_most: int, escape: Callable[[str], str]) -> str:
     """Like `fit`; nobody is called by an `@name` in it, for those are broken up invisibly."""
     return _cut(_MENTION.sub(f"@{_INVISIBLE}", clean(text[: at_most + 1])), at_most, escape)
+
+
+def quiet(text: str) -> str:
+    """Return a text that calls nobody in any chat: `@all`, `<@&role>` and `<!here>` are broken."""
+    return _CALL.sub(rf"\g<0>{_INVISIBLE}", text)
 
 
 def _cut(text: str, at_most: int, escape: Callable[[str], str]) -> str:

@@ -1,6 +1,7 @@
 """What a person can do now: a few words, and where there is one the command that does it."""
 
 from collections.abc import Iterable
+from shlex import quote
 
 from autorecovery.models.controls import Demotion
 from autorecovery.models.incident import Incident
@@ -47,5 +48,6 @@ def after_demotion(demotion: Demotion) -> tuple[str, ...]:
     """Return how to read the record, and how to trust the script again."""
     return (
         "See all records: autorecovery scorecards",
-        f"Trust it again: autorecovery promote {demotion.script} {demotion.rule_name}",
+        f"Trust it again: autorecovery promote"
+        f" {quote(demotion.script)} {quote(demotion.rule_name)}",
     )

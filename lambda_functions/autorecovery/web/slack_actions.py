@@ -33,9 +33,14 @@ class _Payload(BaseModel):
 class _User(_Payload):
     id: str = Field(pattern=r"^[A-Z0-9]{1,30}$")
     username: str = ""
+    team_id: str = ""
 
 
 class _Place(_Payload):
+    id: str
+
+
+class _Team(_Payload):
     id: str
 
 
@@ -54,6 +59,8 @@ class Press(_Payload):
 
     user: _User
     channel: _Place
+    team: _Team | None = None
+    """Whose app it is; Slack leaves it out for an app of a whole enterprise."""
     message: _Message = _Message()
     actions: tuple[_Action, ...] = Field(min_length=1)
     response_url: str = ""
@@ -63,6 +70,13 @@ class Press(_Payload):
         """Return who pressed, as the timeline shall name them."""
         name = "".join(c for c in self.user.username if c.isprintable())[:60]
         return f"{name} (Slack {self.user.id})" if name else f"Slack {self.user.id}"
+
+    @property
+    def is_from_elsewhere(self) -> bool:
+        """Return whether who pressed is a guest from another team, where Slack tells both."""
+        if self.team is None or not self.user.team_id:
+            return False
+        return self.user.team_id != self.team.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,10 @@ def _act(
         return Answer(False, "Buttons of this channel are not ours to hear.")
     if any(bot.operators and pressed.user.id not in bot.operators for bot in bots):
         return Answer(False, "You are not among this channel's operators; nothing was changed.")
+    if pressed.is_from_elsewhere and not all(bot.operators for bot in bots):
+        return Answer(
+            False, "You are of another team, and not named as an operator; nothing was changed."
+        )
     try:
         incident = app.incidents.get(subject.incident_id)
         if incident is None:

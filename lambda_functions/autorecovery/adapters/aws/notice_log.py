@@ -57,12 +57,16 @@ class DynamoDbNoticeLog:
             "recent_sk": _text(f"{sortable(kept.at)}#{short_name(kept.id)}"),
             "expires": {"N": str(int((kept.at + KEPT_FOR).timestamp()))},
         }
+        condition: Item = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if not suppressed:  # what was kept from people gives way to what is told after all
+            condition = {
+                "ConditionExpression": "attribute_not_exists(pk) OR suppressed <> :none",
+                "ExpressionAttributeValues": {":none": _text("")},
+            }
         self._remember_producer(kept.producer)
         try:
             with storing("notice"):
-                self._client.put_item(
-                    TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)"
-                )
+                self._client.put_item(TableName=self._table, Item=item, **condition)
         except ClientError:
             return  # it stands already, and is kept
 
@@ -174,6 +178,11 @@ class DynamoDbNoticeLog:
         except ClientError:
             return None
         return Turn(via, conversation, ends["S"], _thread(answer["Attributes"]))
+
+    def turn_ends(self, via: str, conversation: str) -> datetime | None:
+        """See NoticeLog.turn_ends."""
+        item = self._get(_thread_key(via, conversation)) or {}
+        return datetime.fromisoformat(item["turn_ends"]["S"]) if "turn_ends" in item else None
 
     def give_back_turn(self, turn: Turn) -> None:
         """See NoticeLog.give_back_turn."""

@@ -54,6 +54,10 @@ class SqliteNoticeLog:
         """See NoticeLog.record."""
         kept = keepable(notice)
         with self._database.transaction() as rows:
+            if not suppressed:  # what was kept from people gets a new number: it is due from now on
+                rows.execute(
+                    "DELETE FROM notifications WHERE id = ? AND suppressed <> ''", (kept.id,)
+                )
             rows.execute(
                 "INSERT OR IGNORE INTO notifications (id, sent_at, channel, level, title, message,"
                 " outcome, suppressed, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -131,6 +135,15 @@ class SqliteNoticeLog:
                 return None
             return Turn(via, conversation, ends, _thread_in(rows, via, conversation))
 
+    def turn_ends(self, via: str, conversation: str) -> datetime | None:
+        """See NoticeLog.turn_ends."""
+        with self._database.transaction() as rows:
+            row = rows.execute(
+                "SELECT turn_ends FROM threads WHERE via = ? AND conversation = ?",
+                (via, conversation),
+            ).fetchone()
+        return datetime.fromisoformat(row["turn_ends"]) if row and row["turn_ends"] else None
+
     def give_back_turn(self, turn: Turn) -> None:
         """See NoticeLog.give_back_turn."""
         with self._database.transaction() as rows:
@@ -179,6 +192,14 @@ class SqliteNoticeLog:
                 (via, _text(at), _text(at - patience), at_most),
             ).fetchall()
         return [row["notice_id"] for row in found]
+
+    def put_off(self, notice_id: str, via: str, until: datetime) -> None:
+        """See to it that what nobody began yet is not due before then."""
+        with self._database.transaction() as rows:
+            rows.execute(
+                "UPDATE deliveries SET again_at = ? WHERE notice_id = ? AND via = ? AND tries = 0",
+                (_text(until), notice_id, via),
+            )
 
     def drop(self, notice_id: str, via: str) -> None:
         """Forget that a notice might be for this channel; harmless where it was begun."""
