@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from command_line.agent import agent
 from command_line.exit_codes import ExitCode
 from command_line.notify import notify
 from command_line.options import DEFAULT_CONFIG, ConfigFile, Json, Stack
@@ -36,6 +37,7 @@ app.add_typer(windows("silence", "Times in which nobody is told."), name="silenc
 dead_letters = typer.Typer(help="What could not be processed, and why.", no_args_is_help=True)
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(notify, name="notify")
+app.add_typer(agent, name="agent")
 
 
 @app.command()

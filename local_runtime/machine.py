@@ -25,6 +25,7 @@ from autorecovery.delivery.board import RecordedBoard
 from autorecovery.delivery.digests import ask_for_digest
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.signal import Target, TargetKind
+from autorecovery.notices.restraint import Restraint
 from autorecovery.people import People
 from autorecovery.ports import Noticeboard, Presence, ResponseStarter
 from autorecovery.response.run import run
@@ -236,6 +237,7 @@ def _analyst(configuration: Configuration, memory: Memory, board: Noticeboard) -
         attempts=memory.attempts,
         metrics=memory.log_store,
         noticeboard=board,
+        restraint=Restraint(configuration, memory.controls, memory.controls, utc_now),
         spending=memory.spending,
         clock=utc_now,
         model=model_of(configuration.analysis),

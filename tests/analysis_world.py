@@ -91,6 +91,7 @@ class AnalysisWorld:
             attempts=self.world.attempts,
             metrics=self.sources or self.world.reader,
             noticeboard=self.world.board,
+            restraint=self.world.response.telling.restraint,
             spending=self.spending,
             clock=self.world.clock,
             model=self.model,

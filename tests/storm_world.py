@@ -28,6 +28,7 @@ from autorecovery.models.incident import Incident
 from autorecovery.models.notice import NoticeKind
 from autorecovery.models.reason import Reason
 from autorecovery.models.signal import LogOrigin, MetricOrigin
+from autorecovery.notices.restraint import BOOK
 from autorecovery.ports import (
     AttemptLog,
     Controls,
@@ -41,7 +42,6 @@ from autorecovery.ports import (
 from autorecovery.response.company import company_in
 from autorecovery.response.run import run
 from autorecovery.response.stage import Response
-from autorecovery.response.telling import BOOK
 from autorecovery.triage.outcome import Outcome
 from autorecovery.triage.run import Triage, triage
 from tests.fakes import FixedDirectory, ListedDeadLetters, ListedNotices, ScriptedRunner

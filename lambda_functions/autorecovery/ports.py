@@ -200,8 +200,14 @@ class IncidentLog(Protocol):
         It can be joined until nobody has for so long, or until it was ended.
         """
 
-    def goes_on(self, group: Group) -> bool:
-        """Return whether this group was not ended: somebody tells what is said in it."""
+    def goes_on(self, group_id: str, now: datetime | None = None) -> bool:
+        """Return whether this group was not ended; with `now`, whether somebody tells it, too.
+
+        Nobody does where the look is overdue that was expected last.
+        """
+
+    def expect_look(self, group_id: str, until: datetime) -> None:
+        """Remember until when whoever tells this group will have looked again."""
 
     def end_group(self, group: Group) -> None:
         """See to it that nobody joins this group any more; harmless where it ended before."""

@@ -316,7 +316,7 @@ def test_a_group_is_joined_while_others_join_and_a_later_one_is_another(log: Inc
     assert log.join_group(GroupKind.FLAPPING, "cpu", "inc-1", at, quiet)[1]
     later = START + 29 * MINUTE
     assert log.join_group(ALIKE, "cpu", "inc-1", later, quiet) == (Group(ALIKE, "cpu", later), True)
-    assert log.goes_on(first), "it cannot be joined any more, and is still told"
+    assert log.goes_on(first.id), "it cannot be joined any more, and is still told"
 
 
 def test_a_group_that_was_ended_is_joined_by_nobody_and_its_end_ends_no_other(
@@ -325,11 +325,11 @@ def test_a_group_that_was_ended_is_joined_by_nobody_and_its_end_ends_no_other(
     first, _ = log.join_group(ALIKE, "cpu", "inc-1", START, MINUTE)
     log.end_group(first)
     log.end_group(first)
-    assert not log.goes_on(first)
+    assert not log.goes_on(first.id)
     second, is_new = log.join_group(ALIKE, "cpu", "inc-1", START + SECOND, MINUTE)
     assert (second.began, is_new) == (START + SECOND, True)
     log.end_group(first)
-    assert log.goes_on(second)
+    assert log.goes_on(second.id)
     assert log.join_group(ALIKE, "cpu", "inc-2", START + 2 * SECOND, MINUTE) == (second, False)
 
 
@@ -351,6 +351,19 @@ def test_a_group_that_waits_is_no_incident(log: IncidentLog) -> None:
     assert log.get(group.id) is None
 
 
+def test_a_group_whose_look_is_overdue_is_told_by_nobody(log: IncidentLog) -> None:
+    group, _ = log.join_group(ALIKE, "cpu", "inc-1", START, MINUTE)
+    assert log.goes_on(group.id, START), "nobody has begun to tell it"
+    log.expect_look(group.id, START + MINUTE)
+    assert log.goes_on(group.id, START + MINUTE)
+    assert not log.goes_on(group.id, START + 2 * MINUTE)
+    assert log.goes_on(group.id)
+    log.expect_look(group.id, START + 3 * MINUTE)
+    assert log.goes_on(group.id, START + 2 * MINUTE)
+    log.end_group(group)
+    assert not log.goes_on(group.id, START + 2 * MINUTE)
+
+
 def test_a_group_has_a_story_and_can_be_waited_for(log: IncidentLog) -> None:
     group, _ = log.join_group(ALIKE, "cpu " * 100, "inc-1", START, MINUTE)
     assert log.wake_token(group.id) is None
@@ -359,7 +372,7 @@ def test_a_group_has_a_story_and_can_be_waited_for(log: IncidentLog) -> None:
     log.record(group.id, Entry("told 0", START, EntryKind.NOTIFIED, "40 machines"))
     assert log.wake_token(group.id) == "token-2"
     assert [entry.text for entry in log.timeline(group.id)] == ["40 machines"]
-    assert log.goes_on(group)
+    assert log.goes_on(group.id)
     assert log.recent(10) == []
     assert log.open_incidents() == []
 

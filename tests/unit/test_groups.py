@@ -182,7 +182,7 @@ def test_a_group_that_churns_for_days_is_told_less_and_less_often() -> None:
             crowd.live(group)
     first_day = [n for n in crowd.storms if n.at < START + 24 * HOUR]
     last_day = [n for n in crowd.storms if n.at >= START + 48 * HOUR]
-    assert 0 < len(last_day) < len(first_day) / 2
+    assert 24 <= len(last_day) < len(first_day) * 2 / 3
 
 
 def test_it_is_told_once_that_the_last_of_them_is_over() -> None:
@@ -196,7 +196,7 @@ def test_it_is_told_once_that_the_last_of_them_is_over() -> None:
     assert len(over) == 1
     assert over[0].level is Level.INFO
     group = company_in(crowd.story(opened[7].id)).group  # type: ignore[union-attr]
-    assert not crowd.incidents.goes_on(group)
+    assert not crowd.incidents.goes_on(group.id)
     assert crowd.incidents.open_groups() == []
 
 
@@ -395,7 +395,7 @@ def test_a_machine_that_is_down_explains_what_else_is_wrong_there() -> None:
     crowd.pass_time(MINUTE)
     assert crowd.board.posted[0].incident_id == parent.id
     [household] = crowd.storms
-    assert "explains 11 more incidents" in household.headline
+    assert "11 more incidents on i-00000000000000001 (stopped)" in household.headline
     assert all(told_of(crowd, child) for child in children)
     others = [n for n in crowd.board.posted[1:] if n.kind is not NoticeKind.STORM]
     assert {n.kind for n in others} <= {NoticeKind.RECOVERED, NoticeKind.HANDED_OVER}
@@ -414,7 +414,7 @@ def test_nothing_is_run_on_a_container_whose_host_is_down() -> None:
     assert crowd.runner.tries == []
     decisions = [e.facts["gates"] for e in crowd.story(opened.id) if e.kind is EntryKind.DECIDED]
     assert any(Reason.PARENT_DOWN in str(gates) for gates in decisions)
-    assert "explains 1 more incident" in crowd.storms[0].headline
+    assert "1 more incident on" in crowd.storms[0].headline
 
 
 # Silence

@@ -26,10 +26,10 @@ from autorecovery.models.incident import (
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Autonomy, IncidentState, Level, Reason, Verdict
 from autorecovery.models.signal import EventOrigin, LogOrigin, SignalKind, Target
+from autorecovery.notices.restraint import BOOK
 from autorecovery.ports import LogLine, Presence
 from autorecovery.response.finish import TELL_AGAIN
 from autorecovery.response.recover import POLLS, SEND_TRIES, pause_between_polls
-from autorecovery.response.telling import BOOK
 from tests.fakes import FixedDirectory, ListedNotices, MeasuredWorld, ScriptedRunner
 from tests.response_world import (
     CPU,

@@ -51,7 +51,10 @@ def test_a_warning_waits_until_it_is_bad_enough_and_then_recovers() -> None:
     assert ending.reason is Reason.RECOVERED
     attempt = world.runner.tries[0]
     assert attempt.intended_at == world.opened.opened_at + 40 * MINUTE
-    assert world.told == [NoticeKind.OPENED, NoticeKind.REMINDER, NoticeKind.RECOVERED]
+    assert world.told == [
+        NoticeKind.OPENED, NoticeKind.REMINDER, NoticeKind.REMINDER, NoticeKind.RECOVERED,
+    ]  # fmt: skip
+    assert "got worse, critical now" in world.board.posted[2].headline
 
 
 def test_a_wake_up_that_was_lost_only_delays() -> None:

@@ -130,12 +130,21 @@ def _tell(about: Conversation, key: str, analysis: Analysis, app: Analyst) -> Ou
     incident, now = about.incident, app.clock()
     target = about.company.group.name if about.company else incident.target.key
     notice = analysed(analysis, incident.id, about.id, incident.rule_name, target, now)
+    silence = app.restraint.silence_over(incident.rule_name, incident.target.name)
+    if silence or app.restraint.is_too_much(notice):
+        app.noticeboard.withhold(
+            notice, str(silence or "told in `explain`: too much was told lately")
+        )
+        return _told(about, key, "the analysis is here, and was told to nobody", app)
     try:
         app.noticeboard.post(notice)
     except NoticeError:
         return Outcome.UNTOLD
-    entry = Entry(f"{key} told", now, EntryKind.ANALYSED, "the analysis was told", {})
-    app.incidents.record(about.id, entry)
+    return _told(about, key, "the analysis was told", app)
+
+
+def _told(about: Conversation, key: str, text: str, app: Analyst) -> Outcome:
+    app.incidents.record(about.id, Entry(f"{key} told", app.clock(), EntryKind.ANALYSED, text, {}))
     return Outcome.TOLD
 
 

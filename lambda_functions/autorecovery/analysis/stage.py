@@ -8,6 +8,7 @@ from typing import TypeVar
 from autorecovery.config import Configuration
 from autorecovery.errors import ReadError, StoreError
 from autorecovery.models.analysis import Cause, Recovered, Step
+from autorecovery.notices.restraint import Restraint
 from autorecovery.ports import (
     AttemptLog,
     Clock,
@@ -42,6 +43,8 @@ class Analyst(Reporter):
 
     metrics: MetricReader
     noticeboard: Noticeboard
+    restraint: Restraint
+    """An analysis is never worth a message more than people can read, or one in a silence."""
 
 
 @dataclass

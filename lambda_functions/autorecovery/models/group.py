@@ -48,6 +48,22 @@ def is_group(execution: str) -> bool:
     return execution.startswith(PREFIX)
 
 
+def group_of(execution: str) -> str:
+    """Return the group that this execution tells, whichever of its lives it is."""
+    return "-".join(execution.split("-")[:_PARTS])
+
+
+def next_life(execution: str) -> str:
+    """Return the name of the execution that goes on where this one ends."""
+    parts = execution.split("-")
+    life = int(parts[_PARTS]) if len(parts) > _PARTS else 1
+    return f"{group_of(execution)}-{life + 1}"
+
+
+_PARTS = 6
+"""Of a group's id: group, kind, day, time, microsecond, digest."""
+
+
 def day_of(group_id: str) -> datetime:
     """Return the beginning of the day on which the group of this id began."""
     return datetime.strptime(group_id.split("-")[2], "%Y%m%d").replace(tzinfo=UTC)

@@ -201,6 +201,13 @@ def reminder(incident: Incident, proof: str, now: datetime) -> Notice:
     )
 
 
+def worse(incident: Incident, proof: str, now: datetime) -> Notice:
+    """Return the notice that it is worse than what people were told."""
+    lines = (clauses.where(incident), f"Fresh data: {proof}.")
+    what = f"got worse, {incident.level} now"
+    return _still_open(incident, NoticeKind.REMINDER, what, lines, proof, now)
+
+
 def escalated(
     incident: Incident, proof: str, waited: timedelta, to: Sequence[str], now: datetime
 ) -> Notice:

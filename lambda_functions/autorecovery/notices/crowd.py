@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from autorecovery.models.durations import write_duration
-from autorecovery.models.group import Group, GroupKind, Word
+from autorecovery.models.group import Group, GroupKind, Word, is_group
 from autorecovery.models.notice import Fact, Notice, NoticeKind
 from autorecovery.models.reason import Level
 from autorecovery.notices.fitting import one_line
@@ -38,7 +38,7 @@ def crowd(group: Group, words: Sequence[Word], *, many: bool, number: int, now: 
         headline = f"{group.name}: {_end(group, size)} after {lasted}"
     return Notice(
         id=f"{group.id}-{number}",
-        incident_id=words[0].of,
+        incident_id=next((word.of for word in words if not is_group(word.of)), ""),
         kind=NoticeKind.STORM,
         level=level,
         headline=f"[{level.upper()}] {one_line(headline)}",
@@ -59,7 +59,7 @@ def crowd(group: Group, words: Sequence[Word], *, many: bool, number: int, now: 
 
 def _headline(group: Group, still: Sequence[Word], size: int) -> str:
     if group.kind is GroupKind.HOUSEHOLD:
-        return f"{group.name} explains {size:,} more {'incident' if size == 1 else 'incidents'}"
+        return f"{size:,} more {'incident' if size == 1 else 'incidents'} on {group.name}"
     if group.kind is GroupKind.FLAPPING:
         return f"{group.name}: still not calm, {size:,} times so far"
     if group.kind is GroupKind.EVERYTHING:

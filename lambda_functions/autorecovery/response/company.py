@@ -57,7 +57,7 @@ def find_company(
     kind, name = GroupKind.ALIKE, _alike(incident, configuration)
     if parent := parent_of(incident, configuration, incidents):
         told = company_in(incidents.timeline(parent.id))
-        if told and not told.leads and incidents.goes_on(told.group):
+        if told and not told.leads and incidents.goes_on(told.group.id, now):
             return Company(told.group, leads=False)
         kind, name = GroupKind.HOUSEHOLD, f"{parent.target.name} ({parent.rule_name})"
     elif flaps(incident, configuration, incidents, now):

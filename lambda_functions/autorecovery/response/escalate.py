@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from autorecovery.config.notify import Escalation
+from autorecovery.models.group import Group
 from autorecovery.models.incident import Entry, EntryKind, Incident
 from autorecovery.notices import compose
 from autorecovery.response.company import company_in
@@ -13,15 +14,24 @@ from autorecovery.response.stage import Response
 def escalate(
     incident: Incident, proof: str, story: Sequence[Entry], now: datetime, app: Response
 ) -> None:
-    """Tell whoever is to be told by now and was not; of one of many its group tells."""
-    company = company_in(story)
-    if company and not company.leads:
+    """Tell whoever is to be told by now and was not; of one of many its group tells.
+
+    A step that nobody took, or that fell into a silence, is tried again at the next look.
+    """
+    waited, company = now - incident.opened_at, company_in(story)
+    steps = list(steps_due(waited, {entry.key for entry in story}, app))
+    if steps and company and not company.leads and _is_told(company.group, now, app):
         return
-    waited = now - incident.opened_at
-    for key, step in steps_due(waited, {entry.key for entry in story}, app):
+    for key, step in steps:
         notice = compose.escalated(incident, proof, waited, step.to, now)
-        app.tell(notice, key, alone=True)
-        app.note(incident.id, key, EntryKind.ESCALATED, told_to(step))
+        if app.tell(notice, f"{key} at {now:%Y-%m-%d %H:%M:%S}", alone=True):
+            app.note(incident.id, key, EntryKind.ESCALATED, told_to(step))
+
+
+def _is_told(group: Group, now: datetime, app: Response) -> bool:
+    """Return whether somebody tells of this group: then that one escalates, too."""
+    is_begun = app.incidents.wake_token(group.id) is not None
+    return is_begun and app.incidents.goes_on(group.id, now)
 
 
 def steps_due(

@@ -63,9 +63,9 @@ class Response:
             self.responses, self.clock,
         )  # fmt: skip
 
-    def tell(self, notice: Notice, key: str, *, alone: bool = False) -> None:
+    def tell(self, notice: Notice, key: str, *, alone: bool = False) -> bool:
         """Put a notice up, once per key; see Telling.tell."""
-        self.telling.tell(notice, key, alone=alone)
+        return self.telling.tell(notice, key, alone=alone)
 
     def is_known(self, incident: Incident) -> bool:
         """Return whether people have heard the last of it; see Telling.is_known."""

@@ -6,16 +6,17 @@ Whatever is not put up is written down with the reason, in the incident's story 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from autorecovery.config import Configuration
-from autorecovery.errors import NoticeError, StoreError
+from autorecovery.errors import NoticeError
 from autorecovery.models.canary import CANARY
-from autorecovery.models.controls import WindowKind
-from autorecovery.models.fleet import FleetAllowance, Lease
-from autorecovery.models.group import Group, GroupKind, Word
+from autorecovery.models.group import Group, GroupKind, Word, is_group
 from autorecovery.models.incident import Entry, EntryKind, Incident
 from autorecovery.models.notice import Notice, NoticeKind
+from autorecovery.models.reason import Level
 from autorecovery.models.wire import decode, encode
+from autorecovery.notices.restraint import Restraint, Silence
 from autorecovery.ports import (
     DEAF,
     Clock,
@@ -39,16 +40,16 @@ FOLDED = frozenset(
 )
 """What is told of each alike. A question, a recovery or a failed attempt is told on its own."""
 
-NEVER_TOO_MUCH = frozenset({NoticeKind.ASKING, NoticeKind.ESCALATED, NoticeKind.DEMOTED})
-"""What wants an answer is put up however much was told before."""
+OVERDUE = timedelta(minutes=15)
+"""So long after the look that was expected a group is told by nobody: its members tell alone."""
+
+LOOKED_INTO = 50
+"""Members of a group whose stories are read to see whether somebody is on all of them."""
 
 _FLAPS = (
     "It comes and goes: a restart will not end that, so nothing is run by itself. Please take it"
     " over. Nothing more is told of it until it is calm."
 )
-
-BOOK = "#notices"
-"""The book that counts what was told lately; no group of machines has such a name."""
 
 
 @dataclass(frozen=True)
@@ -63,65 +64,52 @@ class Telling:
     responses: ResponseStarter
     clock: Clock
 
-    def tell(self, notice: Notice, key: str, *, alone: bool = False) -> None:
+    @property
+    def restraint(self) -> Restraint:
+        """Return what keeps people from being told."""
+        return Restraint(self.configuration, self.controls, self.budget, self.clock)
+
+    def tell(self, notice: Notice, key: str, *, alone: bool = False) -> bool:
         """Put a notice up, once per key; a board that does not take it stops nothing.
 
         Where many incidents are alike, one message tells of all of them, unless this one must be
-        told `alone`.
+        told `alone`. Returns whether it was put up, or a group tells it.
         """
         story = self.incidents.timeline(notice.incident_id)
         if any(entry.key == f"told {key}" for entry in story):
-            return
+            return True
         incident = self.incidents.get(notice.incident_id)
         if incident is None or incident.rule_name == CANARY:
-            self._post(notice, key, {})
-            return
-        company, is_first = company_in(story), False
-        if why := self.silence_over(incident):
-            self._withhold(notice, key, why, {"silenced": why})
-            told_in = None
-        else:
-            is_first = company is None and notice.kind is NoticeKind.OPENED
-            if is_first:
-                company = find_company(incident, self.configuration, self.incidents, self.clock())
-            told_in = self._choose_and_tell(notice, key, incident, company, alone, is_first)
-        joined = {each.id: each for each in groups_in(story, "group", "joined")}
-        if is_first and company:
-            joined[company.group.id] = company.group
-        for group in joined.values():
-            if told_in is None or group.id != told_in.id:
-                self.join(group, _word(notice, incident, told=True))
-
-    def _choose_and_tell(
-        self,
-        notice: Notice,
-        key: str,
-        incident: Incident,
-        company: Company | None,
-        alone: bool,
-        is_first: bool,
-    ) -> Group | None:
-        """Put it up, or leave it to a group; return the group that tells it."""
+            return self._post(notice, key, {})
+        if silence := self.silence_over(incident):
+            self._withhold(notice, key, str(silence), {"silenced": str(silence)})
+            return False
+        company = company_in(story)
+        if company is None and notice.kind is NoticeKind.OPENED:
+            return self._tell_first(notice, key, incident)
         if company and not company.leads and not alone and notice.kind in FOLDED:
-            return self._fold(notice, key, incident, company, {})
-        if self._is_too_much(notice):
-            joined = {"joined": facts_of(company)["group"]} if company and is_first else {}
-            return self._fold(notice, key, incident, self._everything(), joined)
-        if company and company.leads and company.group.kind is GroupKind.FLAPPING:
+            return self._fold(notice, key, incident, company)
+        if self.restraint.is_too_much(notice):
+            return self._fold(notice, key, incident, self._everything())
+        return self._post(notice, key, {})
+
+    def _tell_first(self, notice: Notice, key: str, incident: Incident) -> bool:
+        """Tell the first notice of an incident, and remember in whose company that was."""
+        company = find_company(incident, self.configuration, self.incidents, self.clock())
+        if not company.leads:
+            return self._fold(notice, key, incident, company)
+        if self.restraint.is_too_much(notice):
+            return self._fold(notice, key, incident, self._everything())
+        if company.group.kind is GroupKind.FLAPPING:
             company = replace(company, leads=False)
             notice = replace(notice, lines=(*notice.lines[:1], _FLAPS))
-        self._post(notice, key, facts_of(company) if company and is_first else {})
-        return None
+        # Said before it is told: dying in between costs a line in a message, not the first of them.
+        self._say(company.group, _word(notice, incident, told=True))
+        return self._post(notice, key, facts_of(company))
 
-    def silence_over(self, incident: Incident) -> str:
-        """Return the silence that holds over this incident now, and until when; empty if none."""
-        now = self.clock()
-        declared = (each.window for each in self.controls.windows(WindowKind.SILENCE))
-        for window in (*self.configuration.notify.silences, *declared):
-            end = window.ends(now)
-            if end is not None and window.concerns(incident.rule_name, incident.target.name):
-                return f"silence {window.name!r} until {end:%Y-%m-%d %H:%M} UTC"
-        return ""
+    def silence_over(self, incident: Incident) -> Silence | None:
+        """Return the silence that holds over this incident now, if one does."""
+        return self.restraint.silence_over(incident.rule_name, incident.target.name)
 
     def is_known(self, incident: Incident) -> bool:
         """Return whether people have heard the last of it, or will in the company it is told in."""
@@ -129,15 +117,28 @@ class Telling:
         told = [entry for entry in story if entry.kind is EntryKind.NOTIFIED]
         return bool(told) and bool(told[-1].facts.get("delivered", True))
 
+    def is_taken_over(self, words: Sequence[Word]) -> bool:
+        """Return whether somebody has said of each open member that they are on it."""
+        still = [word for word in words if not word.is_over]
+        if len(still) > LOOKED_INTO or any(is_group(word.of) for word in still):
+            return False
+        return all(self._is_acknowledged(word.of) for word in still)
+
+    def _is_acknowledged(self, incident_id: str) -> bool:
+        story = self.incidents.timeline(incident_id)
+        return any(entry.kind is EntryKind.ACKNOWLEDGED for entry in story)
+
     def tell_of_group(
         self, notice: Notice, group: Group, words: Sequence[Word], story: Sequence[Entry]
     ) -> dict[str, object] | None:
-        """Put a group's notice up, or pass it on where it is too much.
+        """Put a group's notice up, or pass it on where it is too much; withhold it in a silence.
 
         Returns what the group's story is to remember of that; None where nobody took it.
         """
-        passed = groups_in(story, "passed")
-        if group.kind is not GroupKind.EVERYTHING and self._is_too_much(notice):
+        if silence := self._silence_over_all(words):
+            self._keep_back(notice, str(silence))
+            return {"silenced": str(silence)}
+        if group.kind is not GroupKind.EVERYTHING and self.restraint.is_too_much(notice):
             everything = self._everything().group
             if self.join(everything, _word_of_group(notice, group, words, told=False)):
                 self._keep_back(notice, f"told as one of many: {everything.id}")
@@ -146,9 +147,26 @@ class Telling:
             self.noticeboard.post(notice)
         except NoticeError:
             return None
-        for other in passed:
-            self.join(other, _word_of_group(notice, group, words, told=True))
+        for other in groups_in(story, "passed"):
+            self._say(other, _word_of_group(notice, group, words, told=True))
         return {"delivered": True}
+
+    def _silence_over_all(self, words: Sequence[Word]) -> Silence | None:
+        """Return a silence where every open member is silenced."""
+        still = {(word.rule_name, word.target) for word in words if not word.is_over}
+        silenced = self.restraint.silences(still)
+        return next(iter(silenced.values())) if still and len(silenced) == len(still) else None
+
+    def say_that_it_is_over(
+        self, group: Group, words: Sequence[Word], story: Sequence[Entry]
+    ) -> None:
+        """Leave word, wherever this group's messages were passed on to, that all of it is over."""
+        over = Word(
+            group.id, group.name, words[0].rule_name, Level.INFO, NoticeKind.CLOSED, "over",
+            self.clock(), sum(word.size for word in words), told=True,
+        )  # fmt: skip
+        for other in groups_in(story, "passed"):
+            self._say(other, over)
 
     def leave(self, incident: Incident) -> None:
         """End the group that this incident leads, where nobody followed: the next one is news."""
@@ -157,18 +175,27 @@ class Telling:
             self.incidents.end_group(company.group)
 
     def join(self, group: Group, word: Word) -> bool:
-        """Leave word with a group and see to it that it is told; return whether the group goes on.
+        """Leave word with a group that tells it; return whether it does.
 
-        Whoever ends a group looks once more after it: either it sees this word, or we see its end.
+        Whoever ends a group looks once more after it. Either it sees this word, or we see its end:
+        then the word is taken back, and we tell it ourselves.
         """
-        entry = Entry(
-            f"{word.of} {word.kind} {word.at.isoformat()}", self.clock(), EntryKind.NOTIFIED,
-            word.text, {"word": encode(word, Word), **facts_of(Company(group, leads=False))},
-        )  # fmt: skip
-        self.incidents.record(group.id, entry)
-        if not word.told:
+        key = self._say(group, word)
+        if self.incidents.goes_on(group.id, self.clock()):
             self._rouse(group)
-        return self.incidents.goes_on(group)
+            return True
+        entry = Entry(
+            f"took back {key}", self.clock(), EntryKind.NOTIFIED, word.text, {"back": key}
+        )
+        self.incidents.record(group.id, entry)
+        return False
+
+    def _say(self, group: Group, word: Word) -> str:
+        key = f"{word.of} {word.kind} {word.at.isoformat()}"
+        facts = {"word": encode(word, Word), **facts_of(Company(group, leads=False))}
+        entry = Entry(key, self.clock(), EntryKind.NOTIFIED, word.text, facts)
+        self.incidents.record(group.id, entry)
+        return key
 
     def _rouse(self, group: Group) -> None:
         """Wake whoever tells this group, or start them; who gathers already needs no waking."""
@@ -178,39 +205,18 @@ class Telling:
         elif not token.startswith(DEAF):
             self.responses.wake(token)
 
-    def _fold(
-        self,
-        notice: Notice,
-        key: str,
-        incident: Incident,
-        company: Company,
-        facts: dict[str, object],
-    ) -> Group | None:
+    def _fold(self, notice: Notice, key: str, incident: Incident, company: Company) -> bool:
         if not self.join(company.group, _word(notice, incident, told=False)):
-            self._post(notice, key, facts)  # the group ended meanwhile: nobody would tell it there
-            return None
+            return self._post(notice, key, {})  # nobody would tell it there
         why = f"told as one of many: {company.group.id}"
-        self._withhold(notice, key, why, {**facts_of(company), **facts})
-        return company.group
+        self._withhold(notice, key, why, facts_of(company))
+        return True
 
     def _everything(self) -> Company:
         group = join_everything(self.incidents, self.configuration, self.clock())
         return Company(group, leads=False)
 
-    def _is_too_much(self, notice: Notice) -> bool:
-        """Return whether people were told so much lately that this must be told with other things.
-
-        What is put up counts, also where it is never too much.
-        """
-        limit, now = self.configuration.notify.at_most, self.clock()
-        allowed = FleetAllowance(at_once=limit.count, starts=limit.count, window=limit.window)
-        try:
-            refusal = self.budget.reserve(BOOK, Lease(notice.id, notice.id, now, now), allowed, now)
-        except StoreError:
-            return False  # one message too many is better than one that waits for a book
-        return refusal is not None and notice.kind not in NEVER_TOO_MUCH
-
-    def _post(self, notice: Notice, key: str, facts: dict[str, object]) -> None:
+    def _post(self, notice: Notice, key: str, facts: dict[str, object]) -> bool:
         try:
             self.noticeboard.post(notice)
         except NoticeError as error:
@@ -218,6 +224,7 @@ class Telling:
         else:
             text, delivered = f"told: {notice.headline}", True
         self._note(notice, key, text, {**facts, "delivered": delivered})
+        return delivered
 
     def _withhold(self, notice: Notice, key: str, why: str, facts: dict[str, object]) -> None:
         self._keep_back(notice, why)
@@ -251,5 +258,7 @@ def _word_of_group(notice: Notice, group: Group, words: Sequence[Word], *, told:
 
 
 def words_in(story: Sequence[Entry]) -> list[Word]:
-    """Return all that was said in a group, oldest first."""
-    return [decode(entry.facts["word"], Word) for entry in story if "word" in entry.facts]
+    """Return all that was said in a group and not taken back, oldest first."""
+    back = {entry.facts["back"] for entry in story if "back" in entry.facts}
+    said = (e for e in story if "word" in e.facts and e.key not in back)
+    return [decode(entry.facts["word"], Word) for entry in said]

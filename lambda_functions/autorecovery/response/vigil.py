@@ -11,6 +11,7 @@ from autorecovery.models.reason import Level, Reason
 from autorecovery.models.rule import Verification
 from autorecovery.models.signal import HEALTHY_STATES, SignalKind
 from autorecovery.notices import compose
+from autorecovery.notices.restraint import Silence
 from autorecovery.ports import DEAF, Workflow
 from autorecovery.response.escalate import escalate, until_next_step
 from autorecovery.response.health import can_be_read, describe_samples, period_of
@@ -131,19 +132,34 @@ def _look(
     over = Reason.CLOSED_BY_PERSON if present.is_closed else over
     waits, waited = app.configuration.notify.reminders, now - since
     due = reminders_due(waits, waited)
-    if over is None and not _is_acknowledged(story):
-        if due > reminders or _was_silenced(story, present, app):
-            # After a long silence of ours one reminder makes up for all that were missed.
-            key = f"{label} reminder {due}" if due > reminders else f"{label} unsilenced {now}"
-            _remind(present, key, proof, now, app)
-        escalate(present, proof, story, now, app)
-    reminders = max(reminders, due)
+    silence = _silence_it_fell_into(story, present, app)
+    if over is None:
+        _tell_that_it_got_worse(present, proof, story, now, app)
+        if not _is_acknowledged(story):
+            was_silenced = silence is None and _fell_into_a_silence(story)
+            if due > reminders or was_silenced:
+                # After a long silence of ours one reminder makes up for all that were missed.
+                key = f"reminder {due}" if due > reminders else f"unsilenced {now}"
+                _remind(present, f"{label} {key}", proof, now, app)
+            escalate(present, proof, story, now, app)
     until_next = min(
-        next_reminder(waits, due) - waited, until_next_step(now - present.opened_at, app)
+        next_reminder(waits, due) - waited,
+        until_next_step(now - present.opened_at, app),
+        silence.until - now if silence else timedelta.max,
     )
     pause = min(pause_after(waited), max(until_next, FIRST_PAUSE))
     order = None if over else next_order(story)  # nobody climbs for what is over
-    return Look(now, present.level, over, pause, reminders, order)
+    return Look(now, present.level, over, pause, max(reminders, due), order)
+
+
+def _tell_that_it_got_worse(
+    incident: Incident, proof: str, story: Sequence[Entry], now: datetime, app: Response
+) -> None:
+    """Tell people at once where it is worse than what they were told, whoever is on it."""
+    told = [Level(e.facts["level"]) for e in story if e.kind is EntryKind.NOTIFIED]
+    known = max((level.rank for level in told), default=incident.level.rank)
+    if incident.level.rank > known:
+        app.tell(compose.worse(incident, proof, now), f"worse: {incident.level}", alone=True)
 
 
 def _remind(incident: Incident, key: str, proof: str, now: datetime, app: Response) -> None:
@@ -156,11 +172,16 @@ def _is_acknowledged(story: Sequence[Entry]) -> bool:
     return any(entry.kind is EntryKind.ACKNOWLEDGED for entry in story)
 
 
-def _was_silenced(story: Sequence[Entry], incident: Incident, app: Response) -> bool:
-    """Return whether the last that was to be told fell into a silence which is over now."""
+def _silence_it_fell_into(
+    story: Sequence[Entry], incident: Incident, app: Response
+) -> Silence | None:
+    """Return the silence that holds still, where the last that was to be told fell into one."""
+    return app.telling.silence_over(incident) if _fell_into_a_silence(story) else None
+
+
+def _fell_into_a_silence(story: Sequence[Entry]) -> bool:
     told = [entry for entry in story if entry.kind is EntryKind.NOTIFIED]
-    silenced = bool(told) and "silenced" in told[-1].facts
-    return silenced and not app.telling.silence_over(incident)
+    return bool(told) and "silenced" in told[-1].facts
 
 
 def _last_signal_is_healthy(incident: Incident, story: Sequence[Entry]) -> bool:

@@ -204,10 +204,16 @@ class DynamoDbIncidentLog:
                 return Group(kind, name, now), True
         raise StoreError(f"group {name}: contended", retryable=True)
 
-    def goes_on(self, group: Group) -> bool:
+    def goes_on(self, group_id: str, now: datetime | None = None) -> bool:
         """See IncidentLog.goes_on."""
-        head = self._head(group.id)
-        return head is None or "ended" not in head
+        head = self._head(group_id)
+        if head is None or now is None or "look_until" not in head:
+            return head is None or "ended" not in head
+        return "ended" not in head and sortable(now) <= head["look_until"]["S"]
+
+    def expect_look(self, group_id: str, until: datetime) -> None:
+        """See IncidentLog.expect_look."""
+        self._set_on_group(group_id, "look_until", _text(sortable(until)))
 
     def end_group(self, group: Group) -> None:
         """See IncidentLog.end_group."""

@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS endings (
     incident_id TEXT PRIMARY KEY, why TEXT NOT NULL, at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS groups (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, began TEXT NOT NULL,
-    first TEXT NOT NULL, joined TEXT NOT NULL, ended INTEGER NOT NULL DEFAULT 0, wake_token TEXT);
+    first TEXT NOT NULL, joined TEXT NOT NULL, ended INTEGER NOT NULL DEFAULT 0, wake_token TEXT,
+    look_until TEXT);
 CREATE INDEX IF NOT EXISTS groups_by_name ON groups (kind, name, began);
 CREATE TABLE IF NOT EXISTS timeline (
     incident_id TEXT NOT NULL, key TEXT NOT NULL, at TEXT NOT NULL, content TEXT NOT NULL,

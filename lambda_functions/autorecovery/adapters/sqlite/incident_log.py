@@ -152,10 +152,17 @@ class SqliteIncidentLog:
             )
         return group, row is None or row["first"] == who
 
-    def goes_on(self, group: Group) -> bool:
+    def goes_on(self, group_id: str, now: datetime | None = None) -> bool:
         """See IncidentLog.goes_on."""
         with self._database.transaction() as rows:
-            return _row(rows, "SELECT 1 FROM groups WHERE id = ? AND ended", group.id) is None
+            row = _row(rows, "SELECT ended, look_until FROM groups WHERE id = ?", group_id)
+        until = row["look_until"] if row and now else None
+        overdue = until is not None and now is not None and _text(now) > until
+        return not (row and row["ended"]) and not overdue
+
+    def expect_look(self, group_id: str, until: datetime) -> None:
+        """See IncidentLog.expect_look."""
+        self._execute("UPDATE groups SET look_until = ? WHERE id = ?", _text(until), group_id)
 
     def end_group(self, group: Group) -> None:
         """See IncidentLog.end_group."""
