@@ -15,7 +15,7 @@ from autorecovery.response.gates import GATES, Facts, decide
 from tests.response_world import INSTANCE, OPTED_IN, RESTART, START, incident, rule, signal
 
 MINUTE = timedelta(minutes=1)
-SENDS_ONLY = Presence(exists=True, opted_in=False, only_sends=True)
+SENDS_ONLY = Presence(exists=True, opted_in=True, only_sends=True)
 DEMOTED = Demotion("restart_service", "cpu", START, 1, 6, 0.03, "inc-other")
 CLOSED = incident(rule(RESTART), state=IncidentState.CLOSED)
 MISTAKEN = incident(rule(RESTART), signal(claimed_identity="i-other"))
