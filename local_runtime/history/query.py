@@ -28,7 +28,11 @@ def read_rows(
         found = _newest(connection, host, since, until, limit, size)
         if found and (size == sizes[-1] or _reaches_back(found, since, until, limit, size)):
             return found
-    return max((_newest(connection, host, since, until, limit, s) for s in sizes), key=_span)
+    told = [_newest(connection, host, since, until, limit, size) for size in sizes]
+    if any(told) or seconds:
+        return max(told, key=_span)
+    # Too young for roll-ups: what there is of samples.
+    return _newest(connection, host, since, until, limit, RESOLUTIONS[0])
 
 
 def _fitting(since: datetime, until: datetime, limit: int) -> tuple[int, ...]:

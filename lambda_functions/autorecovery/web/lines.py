@@ -25,7 +25,7 @@ def delivery_of(batch: Batch, now: datetime) -> dict[str, Any]:
     ]
     content = {
         "messageType": "DATA_MESSAGE",
-        "owner": "hub",
+        "owner": "",
         "logGroup": HOSTS_LOG,
         "logStream": batch.host,
         "subscriptionFilters": ["hub"],

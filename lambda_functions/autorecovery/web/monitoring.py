@@ -50,7 +50,7 @@ def metrics_history(query: Query, hub: Hub) -> Answer:
     metric = query.get("metric")
     wanted = {metric} if metric else set(COLUMNS.values())
     rows = hub.history.rows(
-        query.get("host"), since, until, limit=limit_of(query, 1500),
+        query.get("host"), since, until, limit=limit_of(query, 3600),
         seconds=resolution_of(query), metrics=wanted,
     )  # fmt: skip
     return {"metrics": [_row(row, metric) for row in rows]}
