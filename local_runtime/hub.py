@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
+from autorecovery.analysis.trends import limits_of
 from autorecovery.config import Configuration, Ingest
 from autorecovery.errors import AutoRecoveryError, ConfigurationError, StoreError
 from autorecovery.ports import Clock, HostHistory
@@ -86,6 +87,7 @@ def hub_of(
         notices=machine.memory.notices,
         deliver=deliver,
         clock=utc_now,
+        limits=limits_of(configuration),
     )
 
 

@@ -238,7 +238,7 @@ def assemble(
     told = AnalysedBoard(board, analyst.ask)
     response = _response(configuration, memory, commands, told, world)
     responses = LocalResponses(lambda execution, flow: run(execution, flow, response))
-    found = channel or channels_of(configuration, database, variables, utc_now)
+    found = channel or channels_of(configuration, database, variables, utc_now, history)
     carrier = courier(configuration, database, found, utc_now)
     return Machine(
         host_name(),

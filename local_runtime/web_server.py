@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -31,12 +32,19 @@ def redacted(path: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in shown)[:200]
 
 
+def _keep_tokens_out_of_logs() -> None:
+    """Quieten those who write down whole paths; what is asked of us, we write down ourselves."""
+    logging.getLogger("uvicorn.access").disabled = True
+    logging.getLogger("aws_lambda_powertools").setLevel(logging.WARNING)
+
+
 def application(resolve: Resolve, names: Collection[str], most_bytes: int) -> Starlette:
     """Return the server's application; it answers to these names and no others.
 
     A page in somebody's browser that made its own name point here is not answered.
     """
     # The route table knows one request at a time, as a Lambda does.
+    _keep_tokens_out_of_logs()
     worker = ThreadPoolExecutor(1, thread_name_prefix="requests")
 
     async def answer(request: Request) -> Response:
@@ -57,7 +65,7 @@ async def _answer(
     names: Collection[str],
     most_bytes: int,
 ) -> Response:
-    if (request.url.hostname or "").lower() not in names:
+    if _name_called(request) not in names:
         return JSONResponse({"reason": "this is not a name of this server"}, 421)
     try:
         body = await _body(request, most_bytes)
@@ -70,6 +78,14 @@ async def _answer(
         status_code=found["statusCode"],
         headers=dict(found.get("headers") or {}),
     )
+
+
+def _name_called(request: Request) -> str:
+    """Return by which name the server was called, without its port."""
+    try:
+        return (urlsplit(f"//{request.headers.get('host', '')}").hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 async def _resolved(resolve: Resolve, worker: ThreadPoolExecutor, event: dict[str, Any]) -> Any:

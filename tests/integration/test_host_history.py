@@ -62,7 +62,7 @@ def _address(socket: Path, process: "subprocess.Popen[bytes]") -> str:
     return f"mysql://root@localhost/mysql?unix_socket={socket}"
 
 
-@pytest.fixture(params=["sqlite", "mysql"])
+@pytest.fixture(params=["sqlite", pytest.param("mysql", marks=pytest.mark.slow)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     if request.param == "sqlite":
         address = f"sqlite:///{tmp_path / 'history.db'}"
@@ -250,6 +250,7 @@ def test_the_printed_schema_makes_the_very_tables(tmp_path: Path) -> None:
         assert [str(c["type"]) for c in columns[0]] == [str(c["type"]) for c in columns[1]]
 
 
+@pytest.mark.slow
 def test_the_printed_schema_makes_the_very_tables_of_mysql(mariadb: str) -> None:
     engine = open_database(database_url({"DATABASE_URL": mariadb}))
     METADATA.drop_all(engine)

@@ -10,8 +10,11 @@ from datetime import date, datetime, timedelta
 from itertools import combinations
 from statistics import median
 
+from autorecovery.config import Configuration
 from autorecovery.models.digest import Trend
 from autorecovery.models.readings import Row
+from autorecovery.models.reason import Level
+from autorecovery.models.rule import MetricCondition
 from autorecovery.ports import HostHistory
 
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)
@@ -67,6 +70,16 @@ def trends(
 ) -> list[Trend | TooShort]:
     """Return what can be said of each host and each metric that has a limit."""
     return [each for host in history.hosts() for each in _of(host.name, history, limits, now, span)]
+
+
+def limits_of(configuration: Configuration) -> dict[str, float]:
+    """Return the metrics that rules keep from rising, each with its last limit."""
+    conditions = [rule.when for rule in configuration.rules.values()]
+    return {
+        when.metric: when.limit_for(Level.CRITICAL)
+        for when in conditions
+        if isinstance(when, MetricCondition) and when.direction == "above"
+    }
 
 
 def approaching(found: Collection[Trend | TooShort]) -> tuple[Trend, ...]:

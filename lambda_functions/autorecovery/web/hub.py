@@ -1,8 +1,8 @@
 """The hub: what hosts send is checked, remembered, and handed to triage. In that order."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -34,6 +34,8 @@ class Hub:
     deliver: Callable[[dict[str, Any]], None]
     """Hand an event to triage; StoreError where it should be delivered again."""
     clock: Clock
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Of metrics that rules keep from rising."""
 
     @property
     def most_bytes(self) -> int:

@@ -14,7 +14,12 @@ from autorecovery.web import envelope
 from autorecovery.web.access import RefusedError, bearer
 from autorecovery.web.asked import Query
 from autorecovery.web.hub import Hub, take_batch, take_monitored
-from autorecovery.web.monitoring import current_metrics, metrics_history, notifications
+from autorecovery.web.monitoring import (
+    current_metrics,
+    host_trends,
+    metrics_history,
+    notifications,
+)
 from autorecovery.web.openapi import document
 
 JSON = "application/json"
@@ -57,6 +62,10 @@ def _add_routes_for_readers(routes: APIGatewayHttpRouter, hub: Hub) -> None:
     @routes.get("/monitoring/metrics")
     def history() -> Response[str]:
         return _read(metrics_history, routes, hub)
+
+    @routes.get("/monitoring/trends")
+    def heading() -> Response[str]:
+        return _read(host_trends, routes, hub)
 
     @routes.get("/monitoring/notifications")
     def told() -> Response[str]:

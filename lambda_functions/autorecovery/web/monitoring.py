@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from autorecovery.analysis.trends import MONTH, WEEK, TooShort, trends
 from autorecovery.models.delivery import Record
+from autorecovery.models.digest import Trend
 from autorecovery.models.readings import CPU, DISK, MEMORY, RECEIVED, SENT, KnownHost, Row, Spread
 from autorecovery.web.access import RefusedError
 from autorecovery.web.asked import (
@@ -56,6 +58,17 @@ def metrics_history(query: Query, hub: Hub) -> Answer:
     return {"metrics": [_row(row, metric) for row in rows]}
 
 
+def host_trends(query: Query, hub: Hub) -> Answer:
+    """Return where each metric with a limit is heading, or what is missing to say so."""
+    check_names(query, "span")
+    spans = {"week": WEEK, "month": MONTH}
+    span = query.get("span", "week")
+    if span not in spans:
+        raise RefusedError(400, f"span: expected one of {', '.join(spans)}")
+    found = trends(hub.history, hub.limits, hub.clock(), spans[span])
+    return {"span": span, "trends": [_trend(each) for each in found]}
+
+
 def notifications(query: Query, hub: Hub) -> Answer:
     """Return the record of notices, newest first; `channel` is the one that composed them."""
     check_names(query, "channel", "level", "limit")
@@ -105,6 +118,18 @@ def _spread(spread: Spread | None) -> Answer:
         "min": round(spread.least, 3), "mean": round(spread.mean, 3),
         "max": round(spread.most, 3), "p95": round(spread.p95, 3),
     }  # fmt: skip
+
+
+def _trend(each: Trend | TooShort) -> Answer:
+    told: Answer = {"hostname": each.target, "metric": each.metric}
+    if isinstance(each, TooShort):
+        return told | {"unknown": str(each)}
+    return told | {
+        "value": round(each.value, 3),
+        "change_per_day": round(each.change_per_day, 4),
+        "limit": each.limit,
+        "days_left": None if each.days_left is None else round(each.days_left, 1),
+    }
 
 
 def _notice(record: Record) -> Answer:

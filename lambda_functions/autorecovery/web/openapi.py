@@ -74,6 +74,11 @@ def document() -> Content:
                     **{"from": _MOMENT},
                 )
             },
+            "/monitoring/trends": {
+                "get": _reads(
+                    _listed("span", "trends"), span={"type": "string", "enum": ["week", "month"]}
+                )
+            },
             "/monitoring/notifications": {
                 "get": _reads(
                     _listed("notifications"), channel=_TEXT, limit=_numbers(1000),
