@@ -61,9 +61,7 @@ def document() -> Content:
             "/api/v1/ingest": {"post": _sends("BatchDocument", _TAKEN, _REASON, "202")},
             "/api/v1/openapi.json": {"get": _reads({"type": "object"})},
             "/monitor_info": {"post": monitor},
-            "/monitor_info/{token}": {
-                "post": {**monitor, "security": [], "parameters": [_in("path", "token", _TOKEN)]}
-            },
+            "/monitor_info/{token}": {"post": _by_path(monitor)},
             "/monitoring/metrics/current": {
                 "get": _reads(_listed("timestamp", "hosts"), host=_TEXT)
             },
@@ -125,6 +123,13 @@ def _sends(document: str, answer: Content, refusal: Content, status: str) -> Con
             **{each: _told("refused; nothing of it was kept", refusal) for each in _REFUSALS},
         },
     }
+
+
+def _by_path(monitor: Content) -> Content:
+    """Return the same with the token in the path; what cannot be one is no path at all."""
+    responses = {**monitor["responses"], "404": _told("not found", {"type": "object"})}
+    token = [_in("path", "token", _TOKEN)]
+    return {**monitor, "security": [], "parameters": token, "responses": responses}
 
 
 def _told(description: str, schema: Content) -> Content:
