@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +106,25 @@ def storing() -> Iterator[None]:
 
 def insert_new(connection: Connection, table: Table) -> Insert:
     """Return what inserts rows, and passes over those whose key is there already."""
-    if connection.dialect.name == "sqlite":
-        return sqlite_insert(table).on_conflict_do_nothing()
-    return insert(table).prefix_with("IGNORE")
+    return _insert_new(connection.dialect.name, table)
 
 
 def insert_or_update(connection: Connection, table: Table) -> Insert:
     """Return what inserts rows, and changes those whose key is there already."""
+    return _insert_or_update(connection.dialect.name, table)
+
+
+@cache  # making a statement takes longer than running it
+def _insert_new(dialect: str, table: Table) -> Insert:
+    if dialect == "sqlite":
+        return sqlite_insert(table).on_conflict_do_nothing()
+    return insert(table).prefix_with("IGNORE")
+
+
+@cache
+def _insert_or_update(dialect: str, table: Table) -> Insert:
     others = [column.name for column in table.columns if not column.primary_key]
-    if connection.dialect.name == "sqlite":
+    if dialect == "sqlite":
         made = sqlite_insert(table)
         return made.on_conflict_do_update(set_={name: made.excluded[name] for name in others})
     given = mysql_insert(table)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from autorecovery.models.readings import CPU, DISK, MEMORY, RECEIVED, SENT, Batch, KnownHost, Row
 from local_runtime.history.database import insert_new, insert_or_update, reading, writing
@@ -34,6 +34,12 @@ COLUMNS = {
     "network_sent_bytes_per_second": SENT,
 }
 """What people read with SQL, and the metric that it is."""
+
+# Made once: making a statement takes longer than running it.
+_THIS_BATCH = (INGESTED.c.hostname == bindparam("host"), INGESTED.c.batch == bindparam("key"))
+_IS_DELIVERED = select(INGESTED.c.delivered).where(*_THIS_BATCH)
+_SET_DELIVERED = update(INGESTED).where(*_THIS_BATCH).values(delivered=True)
+_ONE_HOST = select(HOSTS).where(HOSTS.c.hostname == bindparam("host"))
 
 MOST_DETAILS = 1_000_000
 """Characters kept of what a host tells beside its metrics."""
@@ -65,9 +71,7 @@ class SqlHostHistory:
         samples = {second: storable(metrics) for second, metrics in by_second.items()}
         with self.changing() as connection:
             known = connection.execute(
-                select(INGESTED.c.delivered).where(
-                    INGESTED.c.hostname == batch.host, INGESTED.c.batch == batch.key
-                )
+                _IS_DELIVERED, {"host": batch.host, "key": batch.key}
             ).first()
             if known is not None:
                 return not known.delivered
@@ -85,16 +89,12 @@ class SqlHostHistory:
     def delivered(self, batch: Batch) -> None:
         """See HostHistory.delivered."""
         with self.changing() as connection:
-            connection.execute(
-                update(INGESTED)
-                .where(INGESTED.c.hostname == batch.host, INGESTED.c.batch == batch.key)
-                .values(delivered=True)
-            )
+            connection.execute(_SET_DELIVERED, {"host": batch.host, "key": batch.key})
 
     def host(self, name: str) -> KnownHost | None:
         """See HostHistory.host."""
         with reading(self.engine) as connection:
-            row = connection.execute(select(HOSTS).where(HOSTS.c.hostname == name)).first()
+            row = connection.execute(_ONE_HOST, {"host": name}).first()
         return _known(row) if row else None
 
     def hosts(self) -> Sequence[KnownHost]:
@@ -164,7 +164,7 @@ class SqlHostHistory:
 
     def _meet(self, connection: Connection, batch: Batch, now: datetime) -> None:
         """Remember the host, and what it says of itself where that is news."""
-        known = connection.execute(select(HOSTS).where(HOSTS.c.hostname == batch.host)).first()
+        known = connection.execute(_ONE_HOST, {"host": batch.host}).first()
         newest = max(batch.samples, key=lambda sample: sample.at, default=None)
         at = naive(newest.at) if newest else None
         is_news = known is None or known.latest_at is None or (at and at >= known.latest_at)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import schemathesis
@@ -79,7 +80,7 @@ def test_whatever_is_asked_is_answered_as_the_document_says(
         max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
         phases=[Phase.generate], suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    def ask(case: schemathesis.Case) -> None:
+    def ask(case: "schemathesis.Case[Any]") -> None:
         case.call_and_validate(base_url=address, checks=CHECKS)
 
     # Of /health nothing can be wrong, nor of the document.
