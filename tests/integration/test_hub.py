@@ -103,7 +103,7 @@ def test_a_batch_without_samples_is_a_sign_of_life(world: HubWorld) -> None:
 
 
 @pytest.mark.parametrize(
-    "late", [batch_content(late=True), batch_content(NOON - 20 * MINUTE, late=False)]
+    "late", [batch_content(late=True), batch_content(NOON - 20 * MINUTE, sent_at=NOON.isoformat())]
 )
 def test_a_late_batch_is_history_and_nobody_acts_on_it(
     world: HubWorld, late: dict[str, Any]
@@ -112,6 +112,15 @@ def test_a_late_batch_is_history_and_nobody_acts_on_it(
     assert (answer.status, answer.content["late"]) == (202, True)
     assert world.delivered == []
     assert world.history.rows("web-1", NOON - DAY, NOON + MINUTE, limit=100)
+
+
+def test_a_clock_that_is_behind_is_made_good(world: HubWorld) -> None:
+    answer = world.send(batch_content(NOON - 20 * MINUTE))
+    assert (answer.status, answer.content["late"]) == (202, False)
+    (line,) = lines(world.delivered[0])
+    assert line["timestamp"] == NOON.timestamp() * 1000
+    (host,) = world.read("/monitoring/metrics/current").content["hosts"]
+    assert (host["timestamp"], host["clock_behind_seconds"]) == (NOON.isoformat(), 1200)
 
 
 WRONG_TOKENS = {
@@ -164,6 +173,10 @@ WRONG_BODIES: dict[str, tuple[Any, int, str]] = {
     "a future date": (
         changed(at=(NOON + 6 * MINUTE).isoformat()), 422,
         "samples.at: 2026-03-02T12:06:00+00:00 lies 6m in the future; is the host's clock right?",
+    ),
+    "a clock in the future": (
+        batch_content(samples=[], sent_at=(NOON + DAY).isoformat()), 422,
+        "sent_at: 2026-03-03T12:00:00+00:00 lies 1d in the future",
     ),
     "long ago": (changed(at=(NOON - 16 * DAY).isoformat()), 422, "samples.at"),
     "many containers": (batch_content(containers=[{}] * 51), 422, "containers: 51 are too many"),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 CPU, MEMORY, DISK = "cpu_usage_active", "mem_used_percent", "disk_used_percent"
-RECEIVED, SENT = "net_recv_bytes_per_second", "net_sent_bytes_per_second"
+RECEIVED, SENT = "net_bytes_recv_per_second", "net_bytes_sent_per_second"
 
 HOSTS_LOG = "/autorecovery/hosts"
 """The log group under which triage gets what hosts send; the streams are the hosts' names."""

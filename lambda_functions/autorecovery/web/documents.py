@@ -38,6 +38,8 @@ class SampleDocument(_Document):
     mounts: dict[str, Any] = {}
     disks: dict[str, Any] = {}
     interfaces: dict[str, Any] = {}
+    cores: list[Any] = []
+    temperatures: dict[str, Any] = {}
 
 
 class BatchDocument(_Document):
@@ -51,10 +53,14 @@ class BatchDocument(_Document):
     )
     interval_seconds: int = Field(ge=1, le=3600)
     late: bool = False
+    sent_at: AwareDatetime | None = Field(
+        None, description="By the host's clock: what it is off by is made good."
+    )
     samples: list[SampleDocument] = Field(max_length=MOST_SAMPLES)
     containers: list[dict[str, Any]] = []
     conditions: list[dict[str, Any]] = Field([], max_length=1000)
     processes: list[dict[str, Any]] = Field([], max_length=1000)
+    unread: dict[str, Any] = {}
 
 
 def _no_truth_value(value: object) -> object:

@@ -20,6 +20,8 @@ OLDEST = timedelta(days=15)
 FIRST_INTERVAL, LONGEST_INTERVAL = timedelta(minutes=5), timedelta(hours=1)
 """Of an agent that does not say how often it sends: at first, and at most."""
 SURELY_FRESH = timedelta(seconds=60)
+A_REQUEST_TAKES = timedelta(seconds=10)
+"""At most, as a rule: what is more is a clock that is off."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,11 @@ def take_batch(body: bytes, token: str, hub: Hub) -> Taken:
     document = read_document(BatchDocument, body, hub.settings.max_containers)
     hub.access.check_sender(document.host, token)
     now = hub.clock()
+    hint = "is the host's clock right?"
     for sample in document.samples:
-        _check_moment("samples.at", sample.at, now, "is the host's clock right?")
+        _check_moment("samples.at", sample.at, now, hint)
+    if document.sent_at:
+        _check_moment("sent_at", document.sent_at, now, hint)
     batch = _batch_of(document, now)
     is_new = _remember(batch, now, hub)
     return Taken(len(batch.samples), not is_new and not batch.is_late, batch.is_late)
@@ -102,27 +107,32 @@ def _check_moment(place: str, at: datetime, now: datetime, hint: str) -> None:
 
 def _batch_of(document: BatchDocument, now: datetime) -> Batch:
     interval = timedelta(seconds=document.interval_seconds)
-    samples = tuple(HostSample(each.at, each.metrics) for each in document.samples)
-    newest = max(document.samples, key=lambda sample: sample.at, default=None)
-    waited = newest is not None and now - newest.at > max(SURELY_FRESH, 2 * interval)
-    details: dict[str, Any] = {
-        "containers": document.containers,
-        "conditions": document.conditions,
-        "processes": document.processes,
-    }
-    if newest is not None:
-        details |= {
-            "mounts": newest.mounts, "disks": newest.disks, "interfaces": newest.interfaces,
-        }  # fmt: skip
+    behind = _clock_is_behind(document, now)
+    samples = tuple(HostSample(each.at + behind, each.metrics) for each in document.samples)
+    newest = max((sample.at for sample in samples), default=now)
     return Batch(
         host=document.host,
         key=document.key,
         samples=samples,
         interval=interval,
         agent=document.agent,
-        is_late=document.late or waited,
-        details=details,
+        is_late=document.late or now - newest > max(SURELY_FRESH, 2 * interval),
+        details={**_details(document), "clock_behind_seconds": round(behind.total_seconds())},
     )
+
+
+def _clock_is_behind(document: BatchDocument, now: datetime) -> timedelta:
+    """Return by how much the host's clock is behind ours, beyond what a request takes."""
+    behind = now - document.sent_at if document.sent_at else timedelta()
+    return behind if abs(behind) > A_REQUEST_TAKES else timedelta()
+
+
+def _details(document: BatchDocument) -> dict[str, Any]:
+    told = document.model_dump(include={"containers", "conditions", "processes", "unread"})
+    if not document.samples:
+        return told
+    newest = max(document.samples, key=lambda sample: sample.at)
+    return told | newest.model_dump(exclude={"at", "metrics"})
 
 
 def _batch_of_monitored(document: MonitorDocument, body: bytes, now: datetime, hub: Hub) -> Batch:
