@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, text
+from sqlalchemy import Connection, Engine, create_engine, event, insert
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
@@ -132,16 +132,8 @@ def _insert_or_update(dialect: str, table: Table) -> Insert:
 
 
 def used_bytes(engine: Engine) -> int:
-    """Return how much of the disk the database's content takes; 0 where it cannot be told."""
+    """Return how much of the disk a SQLite database's content takes; what is free is not counted."""
     with reading(engine) as connection:
-        if engine.dialect.name != "sqlite":
-            found = connection.execute(
-                text(
-                    "SELECT sum(data_length + index_length) FROM information_schema.tables"
-                    " WHERE table_schema = database()"
-                )
-            )
-            return int(found.scalar() or 0)
         pages, free, size = (
             int(connection.exec_driver_sql(f"PRAGMA {name}").scalar() or 0)
             for name in ("page_count", "freelist_count", "page_size")

@@ -96,13 +96,17 @@ class HistoryKeeper:
             connection.execute(delete(CONTAINER).where(CONTAINER.c.con_get_datetime < before))
 
     def bound(self) -> int:
-        """Delete the oldest of the finest until the rest fits; return how often that took."""
+        """Delete the oldest of the finest until the rest fits; return how often that took.
+
+        Only of SQLite: elsewhere nobody can tell what deleting has freed, and ages are the bound.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return 0
         rounds = 0
         while used_bytes(self._engine) > self._most_bytes and self._shed():
             rounds += 1
-        if self._engine.dialect.name == "sqlite":
-            with self._history.changing() as connection:
-                connection.exec_driver_sql("PRAGMA incremental_vacuum(2000)")
+        with self._history.changing() as connection:
+            connection.exec_driver_sql("PRAGMA incremental_vacuum(2000)")
         return rounds
 
     def _due(self, size: int, before: datetime) -> list[tuple[str, datetime]]:

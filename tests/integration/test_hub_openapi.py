@@ -61,6 +61,8 @@ def address(asked: HubWorld) -> Iterator[str]:
     thread.join()
 
 
+pytestmark = pytest.mark.slow
+
 OPERATIONS = [
     (method.upper(), path) for path, each in document()["paths"].items() for method in each
 ]
