@@ -9,10 +9,10 @@ from typing import Any
 
 from autorecovery.analysis.trends import limits_of
 from autorecovery.config import Configuration, Ingest
-from autorecovery.errors import AutoRecoveryError, ConfigurationError, StoreError
+from autorecovery.errors import AutoRecoveryError, ConfigurationError, SecretError, StoreError
 from autorecovery.ports import Clock, HostHistory
 from autorecovery.triage.run import Triage, triage
-from autorecovery.web.access import Access
+from autorecovery.web.access import SHORTEST_TOKEN, Access, Token
 from autorecovery.web.hub import Hub
 from local_runtime.history.database import database_url, open_database
 from local_runtime.history.keeper import HistoryKeeper
@@ -43,14 +43,30 @@ def access_of(settings: Ingest, variables: Mapping[str, str], *, address: str) -
             " or listen on 127.0.0.1"
         )
     kept = secrets(variables)
-    operator = settings.operator_token
+    hosts = {name: kept.named(host.token) for name, host in settings.hosts.items()}
+    operator = kept.named(settings.operator_token) if settings.operator_token else None
+    for name, token in {**hosts, **({"the operator": operator} if operator else {})}.items():
+        _check_token(name, token)
     return Access(
-        hosts={name: kept.named(host.token) for name, host in settings.hosts.items()},
-        operator=kept.named(operator) if operator else None,
+        hosts=hosts,
+        operator=operator,
         networks=[ip_network(network) for network in settings.allow_from],
         # Who gives the hub a name means to have it called from elsewhere, by a proxy perhaps.
         is_open=is_near and not settings.server_names,
     )
+
+
+def _check_token(name: str, token: Token) -> None:
+    """Say at once what would otherwise be found out when nobody is let in."""
+    try:
+        known = token.value()
+    except SecretError as error:
+        raise ConfigurationError(f"ingest: the token of {name}: {error}") from error
+    if len(known) < SHORTEST_TOKEN:
+        raise ConfigurationError(
+            f"ingest: the token of {name} has fewer than {SHORTEST_TOKEN} characters; make one with"
+            " `openssl rand -hex 16`"
+        )
 
 
 def names_of(settings: Ingest, address: str) -> Collection[str]:

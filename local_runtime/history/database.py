@@ -132,7 +132,7 @@ def _insert_or_update(dialect: str, table: Table) -> Insert:
 
 
 def used_bytes(engine: Engine) -> int:
-    """Return how much of the disk a SQLite database's content takes; what is free is not counted."""
+    """Return how many bytes the content of a SQLite database takes, without what is free."""
     with reading(engine) as connection:
         pages, free, size = (
             int(connection.exec_driver_sql(f"PRAGMA {name}").scalar() or 0)

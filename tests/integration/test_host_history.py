@@ -14,7 +14,9 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.engine import make_url
 
+from autorecovery.analysis.trends import WEEK, TooShort, approaching, trends
 from autorecovery.errors import ConfigurationError
+from autorecovery.models.digest import Trend
 from autorecovery.models.readings import Batch, HostSample
 from local_runtime.history.database import database_url, open_database, reading, used_bytes
 from local_runtime.history.keeper import HistoryKeeper
@@ -278,6 +280,23 @@ def test_a_history_that_is_too_large_loses_the_oldest_of_the_finest_first(tmp_pa
     tens = history.rows("web-1", NOON, NOON + HOUR, limit=500, seconds=10)
     assert 0 < len(tens) < 360 and tens[-1].at == NOON + HOUR - 10 * SECOND
     assert len(history.rows("web-1", NOON, NOON + HOUR, limit=500, seconds=60)) == 60
+
+
+def test_trends_are_read_from_the_hours_of_each_host(tmp_path: Path) -> None:
+    history = SqlHostHistory(open_database(make_url(f"sqlite:///{tmp_path / 'history.db'}")))
+    for hours in range(0, 7 * 24, 3):
+        for host, slope in (("web-1", 2.0), ("web-2", 0.0)):
+            values = {hours * 3600: 60 + slope * hours / 24}
+            history.keep(measured(values, host, "disk_used_percent", str(hours)), NOON)
+    history.keep(measured({6 * 86400: 50.0}, "web-3", "disk_used_percent"), NOON)
+    now = NOON + timedelta(days=7)
+    HistoryKeeper(history, 10**9).roll_up(now + SOON_AFTER)
+    found = trends(history, {"disk_used_percent": 95.0, "cpu": 90.0}, now, WEEK)
+    assert [type(each) for each in found] == [Trend, Trend, TooShort]
+    (near,) = approaching(found)
+    assert (near.target, near.limit) == ("web-1", 95)
+    assert near.change_per_day == pytest.approx(2, abs=0.1)
+    assert near.days_left is not None and 9 < near.days_left < 13
 
 
 DYING = """

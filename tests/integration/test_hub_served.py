@@ -148,7 +148,7 @@ def test_nobody_listens_to_the_network_without_a_token() -> None:
     with pytest.raises(ConfigurationError, match=r"set ingest.operator_token first"):
         access_of(Ingest(), {}, address="0.0.0.0")
     guarded = Ingest.model_validate({"operator_token": "env:OPERATOR"})
-    assert not access_of(guarded, {}, address="0.0.0.0").is_open
+    assert not access_of(guarded, {"OPERATOR": OPERATOR}, address="0.0.0.0").is_open
     named = Ingest.model_validate({"server_names": ["hub.example.com"]})
     assert not access_of(named, {}, address="127.0.0.1").is_open
 
@@ -177,6 +177,22 @@ def _is_healthy(port: int) -> bool:
         return ask(port, "GET", "/health")[0] == 200
     except OSError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({}, "ingest: the token of the operator: env:OPERATOR: the variable is not set"),
+        ({"OPERATOR": "short"}, "ingest: the token of the operator has fewer than 16 characters"),
+    ],
+)
+def test_a_token_that_lets_nobody_in_is_told_at_once(
+    variables: dict[str, str], message: str
+) -> None:
+    settings = Ingest.model_validate({"operator_token": "env:OPERATOR"})
+    with pytest.raises(ConfigurationError) as caught:
+        access_of(settings, variables, address="127.0.0.1")
+    assert str(caught.value).startswith(message)
 
 
 def test_a_port_that_is_none_is_told() -> None:
@@ -209,9 +225,10 @@ class Around:
         from autorecovery.web.hub import take_batch
 
         self._sent += 1
-        sample = {"at": datetime.now(UTC).isoformat(), "metrics": {"cpu_usage_active": cpu}}
+        now = datetime.now(UTC)
+        sample = {"at": now.isoformat(), "metrics": {"cpu_usage_active": cpu}}
         content = batch_content(
-            host=host, key=str(self._sent), samples=[sample], interval_seconds=interval
+            now, host=host, key=str(self._sent), samples=[sample], interval_seconds=interval
         )
         take_batch(json.dumps(content).encode(), "", self.hub)
 
