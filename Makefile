@@ -9,7 +9,7 @@ unexport PYTHONPATH
 SCHEDULES ?= 2000
 SEED ?= 1
 
-.PHONY: help install demo test prove quick check format lint types contracts shell-lint scripts-lint \
+.PHONY: help install up demo test prove quick check format lint types contracts shell-lint scripts-lint \
         validate synth diff deploy destroy package bench pictures-notices clean
 
 help: ## Show the targets
@@ -32,6 +32,9 @@ $(BIN)/.everything: requirements.txt $(BIN)/.runtime
 	@touch $@
 
 install: $(BIN)/.everything ## Everything into .venv
+
+up: $(BIN)/.runtime ## The hub and the core on http://127.0.0.1:8080 (PORT=…), until Ctrl-C
+	@$(BIN)/python -m local_runtime.up
 
 demo: $(BIN)/.runtime ## A real service is overloaded, noticed, restarted, verified: under a minute
 	@$(BIN)/python -m local_runtime.demo

@@ -38,6 +38,8 @@ dead_letters = typer.Typer(help="What could not be processed, and why.", no_args
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(notify, name="notify")
 app.add_typer(agent, name="agent")
+database = typer.Typer(help="The database of the one-machine hub.", no_args_is_help=True)
+app.add_typer(database, name="db")
 
 
 @app.command()
@@ -283,6 +285,19 @@ def doctor(config: ConfigFile = DEFAULT_CONFIG, stack: Stack = None, as_json: Js
     from command_line import doctor as visit
 
     visit.doctor(config, stack, os.environ, as_json=as_json)
+
+
+@database.command("schema")
+def show_schema(
+    dialect: Annotated[str, typer.Option(help="sqlite or mysql (MariaDB too).")] = "sqlite",
+) -> None:
+    """Print the statements that make the hub's tables.
+
+    The hub makes what is missing by itself; this is for who makes tables by hand.
+    """
+    from command_line import database
+
+    database.show_schema(dialect)
 
 
 LETTER_IDS = "Ids, as `dead-letters list` shows them."

@@ -27,7 +27,14 @@ from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.signal import Target, TargetKind
 from autorecovery.notices.restraint import Restraint
 from autorecovery.people import People
-from autorecovery.ports import Noticeboard, Presence, ResponseStarter
+from autorecovery.ports import (
+    HostHistory,
+    MetricReader,
+    Noticeboard,
+    Presence,
+    ResponseStarter,
+    TargetDirectory,
+)
 from autorecovery.response.run import run
 from autorecovery.response.stage import Response
 from autorecovery.scripts import Script
@@ -37,6 +44,7 @@ from local_runtime.analyst import AnalysedBoard, LocalAnalyst, model_of
 from local_runtime.attendant import Attendant
 from local_runtime.bash_commands import BashCommandRunner
 from local_runtime.digest_clock import DigestClock
+from local_runtime.hosts import HistoryReader, HostsAround
 from local_runtime.local_responses import LocalResponses
 from local_runtime.log_store import LogStore
 from local_runtime.outbox import Outbox
@@ -119,6 +127,22 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class _World:
+    """The machines that are known here, and where their measurements are read again."""
+
+    targets: TargetDirectory
+    metrics: MetricReader
+
+    @classmethod
+    def around(cls, memory: Memory, history: HostHistory | None = None) -> "_World":
+        """Return this machine alone, or with those that send to it."""
+        here = ThisHost(host_name())
+        if history is None:
+            return cls(here, memory.log_store)
+        return cls(HostsAround(here, history), HistoryReader(memory.log_store, history, utc_now))
+
+
+@dataclass(frozen=True)
 class Machine:
     """Triage and response of this host, and everybody who works for them."""
 
@@ -183,7 +207,8 @@ def passing_triage(configuration: Configuration, folder: Path) -> Triage:
     It leaves word of what it opens: the program that watches this machine lives the responses.
     """
     memory = Memory(folder)
-    return _triage(configuration, memory, memory.mailbox, OutcomeFile(folder / TRIAGE_LOG))
+    outcomes = OutcomeFile(folder / TRIAGE_LOG)
+    return _triage(configuration, memory, memory.mailbox, outcomes, _World.around(memory))
 
 
 def assemble(
@@ -193,12 +218,15 @@ def assemble(
     show: Callable[[Notice], None],
     variables: Mapping[str, str],
     channel: ChannelOf | None = None,
+    history: HostHistory | None = None,
 ) -> Machine:
     """Return the one-machine mode over the state in this folder.
 
     `channel` returns a channel by its name; without it they are those of the configuration.
+    `history` knows the hosts that send to this machine.
     """
     memory, outcomes = Memory(folder), OutcomeFile(folder / TRIAGE_LOG)
+    world = _World.around(memory, history)
     database = memory.database
 
     def wake(incident_id: str) -> None:
@@ -208,11 +236,11 @@ def assemble(
     commands = BashCommandRunner(database, scripts, variables, utc_now, wake)
     console = Board(show)
     board = RecordedBoard(console, "console", memory.notices, utc_now)
-    analyst = LocalAnalyst(_analyst(configuration, memory, board))
+    analyst = LocalAnalyst(_analyst(configuration, memory, board, world))
     told = AnalysedBoard(board, analyst.ask)
-    response = _response(configuration, memory, commands, told)
+    response = _response(configuration, memory, commands, told, world)
     responses = LocalResponses(lambda execution, flow: run(execution, flow, response))
-    found = channel or channels_of(configuration, database, variables, utc_now)
+    found = channel or channels_of(configuration, database, variables, utc_now, history)
     carrier = courier(configuration, database, found, utc_now, console)
     return Machine(
         host_name(),
@@ -220,7 +248,7 @@ def assemble(
         outcomes,
         commands,
         responses,
-        _triage(configuration, memory, responses, outcomes),
+        _triage(configuration, memory, responses, outcomes, world),
         response,
         Attendant(memory.mailbox, responses),
         Outbox(memory.notices, carrier),
@@ -230,12 +258,14 @@ def assemble(
     )
 
 
-def _analyst(configuration: Configuration, memory: Memory, board: Noticeboard) -> Analyst:
+def _analyst(
+    configuration: Configuration, memory: Memory, board: Noticeboard, world: _World
+) -> Analyst:
     return Analyst(
         configuration=configuration,
         incidents=memory.incidents,
         attempts=memory.attempts,
-        metrics=memory.log_store,
+        metrics=world.metrics,
         noticeboard=board,
         restraint=Restraint(configuration, memory.controls, memory.controls, utc_now),
         spending=memory.spending,
@@ -245,15 +275,19 @@ def _analyst(configuration: Configuration, memory: Memory, board: Noticeboard) -
 
 
 def _response(
-    configuration: Configuration, memory: Memory, commands: BashCommandRunner, board: Noticeboard
+    configuration: Configuration,
+    memory: Memory,
+    commands: BashCommandRunner,
+    board: Noticeboard,
+    world: _World,
 ) -> Response:
     return Response(
         configuration=configuration,
         incidents=memory.incidents,
         attempts=memory.attempts,
         commands=commands,
-        targets=ThisHost(host_name()),
-        metrics=memory.log_store,
+        targets=world.targets,
+        metrics=world.metrics,
         controls=memory.controls,
         budget=memory.controls,
         noticeboard=board,
@@ -267,12 +301,13 @@ def _triage(
     memory: Memory,
     responses: ResponseStarter,
     outcomes: OutcomeFile,
+    world: _World,
 ) -> Triage:
     return Triage(
         configuration=configuration,
         incidents=memory.incidents,
         responses=responses,
-        targets=ThisHost(host_name()),
+        targets=world.targets,
         dead_letters=memory.dead_letters,
         clock=utc_now,
         report=outcomes,

@@ -1,19 +1,21 @@
 """How this machine's notices reach people: the configured channels, and who carries to them."""
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache, partial
 
 from autorecovery.adapters.sqlite.attempt_log import SqliteAttemptLog
 from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.dead_letters import SqliteDeadLetters
 from autorecovery.adapters.sqlite.incident_log import SqliteIncidentLog
 from autorecovery.adapters.sqlite.notice_log import SqliteNoticeLog
+from autorecovery.analysis.trends import WEEK, approaching, limits_of, trends
 from autorecovery.channels import Channels, heard_over_a_socket, measured_by
 from autorecovery.config import Configuration
 from autorecovery.delivery.deliver import Courier, Public
 from autorecovery.delivery.report import Archive
-from autorecovery.ports import Channel, Clock, Mailer, Noticeboard
+from autorecovery.models.digest import Trend
+from autorecovery.ports import Channel, Clock, HostHistory, Mailer, Noticeboard
 from local_runtime.log_store import LogStore
 from local_runtime.secret_store import secrets
 
@@ -44,7 +46,11 @@ def courier(
 
 
 def channels_of(
-    configuration: Configuration, database: Database, variables: Mapping[str, str], clock: Clock
+    configuration: Configuration,
+    database: Database,
+    variables: Mapping[str, str],
+    clock: Clock,
+    history: HostHistory | None = None,
 ) -> ChannelOf:
     """Return what finds a configured channel by its name, and keeps it."""
     archive = Archive(
@@ -57,8 +63,15 @@ def channels_of(
     made = Channels(
         configuration, secrets(variables),
         mailer=_mailer, archive=archive, buttons=heard_over_a_socket,
+        trends=partial(_trends, history, limits_of(configuration)),
     )  # fmt: skip
     return cache(made.named)
+
+
+def _trends(
+    history: HostHistory | None, limits: Mapping[str, float], now: datetime
+) -> Sequence[Trend]:
+    return approaching(trends(history, limits, now, WEEK)) if history else ()
 
 
 def _mailer() -> Mailer:

@@ -1,6 +1,6 @@
 """Makes the configured channels: adapters on one side, renderings on the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from autorecovery.config import ChannelSettings, Configuration
 from autorecovery.config.notify import AppriseService, MailReport, SlackBot, TelegramBot, Webhook
 from autorecovery.delivery.report import Archive, Measure
 from autorecovery.errors import ConfigurationError
+from autorecovery.models.digest import Trend
 from autorecovery.models.incident import Incident
 from autorecovery.notices.text import Wording
 from autorecovery.ports import Channel, Datapoint, Mailer, MetricReader
@@ -28,6 +29,8 @@ class Channels:
     """Where reports and digests are gathered from."""
     buttons: Callable[[SlackBot], bool]
     """Whether somebody hears that a button of this channel is pressed."""
+    trends: Callable[[datetime], Sequence[Trend]] = lambda now: ()
+    """Where the hosts' measurements are heading, for digests."""
     slack_url: str = SLACK
     telegram_url: str = TELEGRAM
     posting: Posting = field(default_factory=Posting)
@@ -97,7 +100,7 @@ class Channels:
         return MailChannel(
             name, self.mailer(), report.sender, report.recipients, Wording.of(self.configuration),
             lambda incident_id: gather_report(incident_id, self.archive),
-            lambda until: gather_digest(until - span, until, memory),
+            lambda until: gather_digest(until - span, until, memory, self.trends(until)),
         )  # fmt: skip
 
 

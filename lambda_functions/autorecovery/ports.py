@@ -16,7 +16,7 @@ from autorecovery.models.incident import (
 from autorecovery.models.reason import Level
 
 if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it need not load
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import timedelta
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # a port only names these; what a cold start does not use, it
     )
     from autorecovery.models.letter import Letter
     from autorecovery.models.notice import Notice
+    from autorecovery.models.readings import Batch, KnownHost, Row
     from autorecovery.models.reason import IncidentState, Reason
     from autorecovery.models.signal import LogOrigin, MetricOrigin, Target
 
@@ -95,6 +96,8 @@ class Presence:
     """Whether a script can be delivered to it now."""
     agent: tuple[int, ...] | None = None
     """The version of the agent that runs scripts there, where there is one."""
+    only_sends: bool = False
+    """It tells us of itself, and there is no way to run anything on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,3 +515,48 @@ class SpendingLog(Protocol):
 
     def spent(self, day: date) -> int:
         """Return the millionths of a dollar spent or set aside on this day."""
+
+
+class HostHistory(Protocol):
+    """The memory of what hosts send."""
+
+    def keep(self, batch: Batch, now: datetime) -> bool:
+        """Write a batch down with all it says, or nothing of it.
+
+        Return whether triage still has to hear of it: not where it was `delivered` before.
+        """
+
+    def delivered(self, batch: Batch) -> None:
+        """Remember that triage has heard of a batch."""
+
+    def host(self, name: str) -> KnownHost | None:
+        """Return what is known of this host, if it has ever sent anything."""
+
+    def hosts(self) -> Sequence[KnownHost]:
+        """Return all hosts that have ever sent anything, by name."""
+
+    def tell_silence(self, host: str, *, silent: bool) -> None:
+        """Remember that its silence, or the end of it, has been told."""
+
+    def rows(
+        self,
+        host: str | None,
+        since: datetime,
+        until: datetime,
+        *,
+        limit: int,
+        seconds: int | None = None,
+        metrics: Collection[str] | None = None,
+    ) -> Sequence[Row]:
+        """Return the newest rows that began from `since` until before `until`, oldest first.
+
+        Of the finest resolution that gives no more than `limit` rows a host, unless it is named;
+        of these metrics, or of all.
+        """
+
+
+class MonitorTables(Protocol):
+    """The tables `server` and `container`, which installations of other agents read."""
+
+    def add(self, server: Mapping[str, Any], containers: Sequence[Mapping[str, Any]]) -> None:
+        """Add one row for the server and one for each of its containers, or nothing."""

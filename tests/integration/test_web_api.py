@@ -20,6 +20,7 @@ from autorecovery.models.reason import Reason
 from autorecovery.people import People
 from autorecovery.web.routes import serve
 from autorecovery.web.slack_door import SlackDoor
+from autorecovery.web.slack_routes import slack_routes
 from tests.channel_world import NOW, Vault
 from tests.fakes import RecordingStarter
 from tests.local_server import RESET, Reply
@@ -53,7 +54,7 @@ class Desk:
             say=SlackResponses(Posting(timeout), (f"{slack.address}/response",)),
             report=lambda what, told: self.told.append((what, told)),
         )
-        self.app = serve(self.door, self.failures.append)
+        self.app = serve([slack_routes(self.door)], self.failures.append)
         self.ask(1)
 
     def _bot(self, signing: str = "signing", **settings: Any) -> tuple[SlackBot, str]:
@@ -431,7 +432,7 @@ def test_a_store_that_fails_is_told_to_whoever_pressed(slack: SlackServer) -> No
 
     broken = People(Down(Database(None)), desk.controls, desk.responses, lambda: NOW)
     door = SlackDoor(desk.door.bots, broken, desk.door.clock, desk.door.say, desk.door.report)
-    desk.app = serve(door, desk.failures.append)
+    desk.app = serve([slack_routes(door)], desk.failures.append)
     assert desk.press(Word.APPROVE) == 200
     assert f"autorecovery approve {desk.opened.id}" in desk.shown["text"]
     assert "arn:aws" not in desk.shown["text"]
@@ -442,7 +443,7 @@ def test_an_error_is_logged_and_leaks_nothing(desk: Desk) -> None:
         raise RuntimeError("hunter2")
 
     door = SlackDoor(desk.door.bots, desk.people, fail, desk.door.say, desk.door.report)
-    desk.app = serve(door, desk.failures.append)
+    desk.app = serve([slack_routes(door)], desk.failures.append)
     assert desk.press(Word.APPROVE) == 500
     assert "hunter2" not in str(desk.answer)
     assert str(desk.failures[0]) == "hunter2"

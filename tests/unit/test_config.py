@@ -128,6 +128,35 @@ MESSAGES = {
         "1:1: service: expected text; found a list",
     ],
     "functions_misspelled": ["2:1: lambdas: unknown key; did you mean 'lambda'?"],
+    "ingest_body_too_small": [
+        "2:3: ingest.max_body_kb: expected greater than or equal to 16; found 1",
+    ],
+    "ingest_host_name": [
+        "3:5: ingest.hosts.web 1.[key]: expected ^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$; found 'web 1'",
+    ],
+    "ingest_no_network": [
+        "2:3: ingest.allow_from: expected networks such as 10.0.0.0/8: 10.0.0.1/8 has host bits"
+        " set; found a list",
+    ],
+    "ingest_timezone_unknown": [
+        "2:3: ingest.timezone: expected a time zone such as Europe/Berlin; found 'Europe/Berlim'",
+    ],
+    "ingest_token_in_clear": [
+        "3:14: ingest.hosts.web-1.token: a secret does not belong in this file; say where it is"
+        " kept: env:NAME, ssm:/PATH, secretsmanager:ID#KEY or file:/PATH",
+    ],
+    "ingest_token_of_operator": [
+        "4:14: ingest.hosts.web-1.token: the token of the operator: it proves nobody",
+    ],
+    "ingest_token_shared": [
+        "4:14: ingest.hosts.web-2.token: the token of web-1: it proves nobody",
+    ],
+    "ingest_too_often": [
+        "2:3: ingest.every: expected between 1s and 5m; found 0s",
+    ],
+    "ingest_unknown_key": [
+        "2:3: ingest.host: unknown key; did you mean 'hosts'?",
+    ],
     "key_no_text": [
         "2:3: a key must be plain text",
     ],
@@ -244,8 +273,8 @@ MESSAGES = {
     ],
     "state_unknown": [
         "4:13: rules.cpu.when.state: expected 'stopped', 'stopping', 'shutting-down',"
-        " 'terminated', 'spot-interruption' or 'health-event'; found 'stoped'; did you"
-        " mean 'stopped'?",
+        " 'terminated', 'spot-interruption', 'health-event' or 'silent'; found 'stoped'; did"
+        " you mean 'stopped'?",
     ],
     "sustained_too_many": [
         "4:50: rules.cpu.when.sustained: 200 are too many to remember; expected at most 100",

@@ -15,6 +15,7 @@ from autorecovery.response.gates import GATES, Facts, decide
 from tests.response_world import INSTANCE, OPTED_IN, RESTART, START, incident, rule, signal
 
 MINUTE = timedelta(minutes=1)
+SENDS_ONLY = Presence(exists=True, opted_in=True, only_sends=True)
 DEMOTED = Demotion("restart_service", "cpu", START, 1, 6, 0.03, "inc-other")
 CLOSED = incident(rule(RESTART), state=IncidentState.CLOSED)
 MISTAKEN = incident(rule(RESTART), signal(claimed_identity="i-other"))
@@ -68,6 +69,7 @@ def test_where_nothing_speaks_against_it_the_rung_runs() -> None:
         ({"healthy_again": True}, Reason.HEALTHY_BY_ITSELF),
         ({"evidence_at": START - 15 * MINUTE}, Reason.STALE_EVENT),
         ({"incident": MISTAKEN}, Reason.WRONG_IDENTITY),
+        ({"presence": SENDS_ONLY}, Reason.NO_WAY_TO_RUN),
         ({"presence": None}, Reason.OPT_IN_UNKNOWN),
         ({"presence": Presence(exists=True, opted_in=False)}, Reason.NOT_OPTED_IN),
         ({"presence": Presence(exists=False, opted_in=False)}, Reason.NOT_OPTED_IN),

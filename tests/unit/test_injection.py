@@ -377,7 +377,7 @@ def harmful(pattern: str) -> set[str]:
     """
     if not (pattern.startswith("^") and pattern.endswith("$")):
         return {"anything before or after"}
-    return _characters(re._parser.parse(pattern)) - HARMLESS  # type: ignore[attr-defined]
+    return _characters(re._parser.parse(pattern)) - HARMLESS  # type: ignore[attr-defined, unused-ignore]
 
 
 def _characters(parsed: Any) -> set[str]:

@@ -472,9 +472,9 @@ def test_every_gate_is_asked_and_written_down() -> None:
     world.respond()
     decided = next(entry for entry in world.story if entry.kind is EntryKind.DECIDED)
     assert list(decided.facts["gates"]) == [
-        "open", "still sick", "halt", "stale event", "identity", "opt-in", "maintenance",
-        "correlation", "parent", "flapping", "autonomy", "script", "cooldown", "attempts", "fleet",
-        "reach",
+        "open", "still sick", "halt", "stale event", "identity", "way to run", "opt-in",
+        "maintenance", "correlation", "parent", "flapping", "autonomy", "script", "cooldown",
+        "attempts", "fleet", "reach",
     ]  # fmt: skip
 
 

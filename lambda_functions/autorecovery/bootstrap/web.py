@@ -20,6 +20,7 @@ from autorecovery.people import People
 from autorecovery.settings import Settings, environment, is_dry_run
 from autorecovery.web.routes import serve
 from autorecovery.web.slack_door import SlackDoor
+from autorecovery.web.slack_routes import slack_routes
 
 TIMEOUT_SECONDS = 1
 """For what is said at a response_url: Slack waits for three, and the rest takes its time too."""
@@ -32,7 +33,7 @@ def web_api() -> APIGatewayHttpResolver:
     """Return what answers requests; refused in a dry run, in which nothing is decided."""
     if is_dry_run(environment()):
         raise ConfigurationError("AUTORECOVERY_DRY_RUN is set: no button is heard")
-    return serve(_slack_door(), _report_failure)
+    return serve([slack_routes(_slack_door())], _report_failure)
 
 
 def _slack_door() -> SlackDoor:

@@ -4,6 +4,7 @@
 mode reads the YAML again. Environment variables override the file everywhere.
 """
 
+from autorecovery.config.ingest import Ingest
 from autorecovery.config.loading import Resolved, dump, flatten, load, load_shipped, loads
 from autorecovery.config.notify import ChannelSettings, Notify
 from autorecovery.config.overrides import OVERRIDES
@@ -28,6 +29,7 @@ __all__ = [
     "ChannelSettings",
     "Configuration",
     "Fields",
+    "Ingest",
     "InvalidConfigurationError",
     "LambdaSettings",
     "Limits",

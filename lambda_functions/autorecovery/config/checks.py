@@ -33,6 +33,9 @@ SHORTEST_PERIOD = timedelta(seconds=1)
 SHORTEST_INTERVAL = timedelta(seconds=10)
 """Between two messages of one group: quicker than that nobody reads."""
 
+LEAST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
+"""Of a host between two batches."""
+
 Found = Iterator[tuple[Place, str]]
 """Where something cannot work, and why."""
 
@@ -46,6 +49,7 @@ def impossibilities(
         *_reminders(configuration),
         *_escalation(configuration),
         *_grouping(configuration),
+        *_ingest(configuration),
         *_twins(configuration.rules),
         *_canary(configuration, scripts),
         *(
@@ -88,6 +92,22 @@ def _grouping(configuration: Configuration) -> Found:
     if notify.group.repeat < notify.group.interval:
         message = f"shorter than the interval of {write_duration(notify.group.interval)}"
         yield ("notify", "group", "repeat"), message
+
+
+def _ingest(configuration: Configuration) -> Found:
+    ingest = configuration.ingest
+    if not LEAST_PAUSE <= ingest.every <= LONGEST_PAUSE:
+        message = (
+            f"expected between {write_duration(LEAST_PAUSE)} and"
+            f" {write_duration(LONGEST_PAUSE)}; found {write_duration(ingest.every)}"
+        )
+        yield ("ingest", "every"), message
+    # The references are no secrets, but what else stands there by mistake may be.
+    holders = {ingest.operator_token: "the operator"} if ingest.operator_token else {}
+    for name, host in ingest.hosts.items():
+        if other := holders.get(host.token):
+            yield ("ingest", "hosts", name, "token"), f"the token of {other}: it proves nobody"
+        holders[host.token] = name
 
 
 def _canary(configuration: Configuration, scripts: "Mapping[str, Script] | None") -> Found:

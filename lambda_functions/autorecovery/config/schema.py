@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from autorecovery.config.ingest import Ingest
 from autorecovery.config.notify import Notify
 from autorecovery.models.canary import Canary
 from autorecovery.models.limits import (
@@ -149,6 +150,7 @@ class Configuration(Schema):
     sources: Sources = Field(default_factory=Sources)
     rules: dict[str, Rule] = Field(default_factory=dict)
     notify: Notify = Field(default_factory=Notify)
+    ingest: Ingest = Field(default_factory=Ingest)
     limits: Limits = Field(default_factory=Limits)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
     maintenance: tuple[MaintenanceWindow, ...] = ()

@@ -76,6 +76,7 @@ class Reason(StrEnum):
     FLEET_BUSY = "as many machines as allowed are being recovered"
     FLEET_SPENT = "as many machines as allowed were recovered lately"
     UNREACHABLE = "the machine cannot be reached"
+    NO_WAY_TO_RUN = "the machine only sends measurements; nothing can be run on it"
     AGENT_TOO_OLD = "the machine's agent is too old to pass parameters safely"
     SCRIPT_DEMOTED = "the script has helped too seldom to be run by itself"
     # response

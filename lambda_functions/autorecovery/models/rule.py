@@ -119,6 +119,9 @@ def alarm_marker(rule_name: str, level: Level) -> str:
     return f"autorecovery:rule={rule_name} level={level}"
 
 
+SILENT = "silent"
+"""The state of a host that no longer sends; `running` is what undoes it."""
+
 CLEARING_GAP = 10.0
 """How far beyond the warning limit a value must be to count as healthy, unless configured."""
 
@@ -251,17 +254,21 @@ class AlarmCondition(Schema):
 
 
 class StateCondition(Schema):
-    """A state that something enters: of an EC2 instance, a Spot request, or AWS Health."""
+    """A state that something enters: an EC2 instance, a Spot request, AWS Health, or a silence.
+
+    `silent` is a host that sends to the hub, and has stopped.
+    """
 
     state: Literal[
-        "stopped", "stopping", "shutting-down", "terminated", "spot-interruption", "health-event"
-    ]
+        "stopped", "stopping", "shutting-down", "terminated", "spot-interruption", "health-event",
+        "silent",
+    ]  # fmt: skip
     level: Literal[Level.WARNING, Level.CRITICAL] = Level.CRITICAL
 
     @property
     def is_about_running(self) -> bool:
         """Return whether an instance that runs again undoes it, as it undoes no interruption."""
-        return self.state in ("stopped", "stopping")
+        return self.state in ("stopped", "stopping", SILENT)
 
 
 class AbsenceCondition(Schema):

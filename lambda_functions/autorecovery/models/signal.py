@@ -98,6 +98,9 @@ class SignalKind(StrEnum):
     STATE = "state"
 
 
+SILENCE_EVENT = "Host Silence"
+"""The detail-type of our own event: a host stopped sending to the hub, or sends again."""
+
 HEALTHY_STATES = ("OK", "running")
 """Of an alarm and of an instance: what a signal says when there is nothing to complain of."""
 

@@ -11,7 +11,13 @@ from autorecovery.models.durations import write_duration
 from autorecovery.models.group import Group, GroupKind
 from autorecovery.models.incident import Entry, Incident
 from autorecovery.models.reason import Reason
-from autorecovery.models.rule import AbsenceCondition, MetricCondition, Rule, StateCondition
+from autorecovery.models.rule import (
+    SILENT,
+    AbsenceCondition,
+    MetricCondition,
+    Rule,
+    StateCondition,
+)
 from autorecovery.models.signal import TargetKind
 from autorecovery.ports import IncidentLog
 
@@ -108,7 +114,7 @@ def explains(rule: Rule) -> bool:
         return rule.explains
     when = rule.when
     if isinstance(when, StateCondition):
-        return when.state in ("stopping", "stopped", "shutting-down", "terminated")
+        return when.state in ("stopping", "stopped", "shutting-down", "terminated", SILENT)
     if isinstance(when, MetricCondition):
         return when.metric.startswith("StatusCheckFailed")
     return isinstance(when, AbsenceCondition)

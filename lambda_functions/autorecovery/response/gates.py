@@ -191,6 +191,13 @@ def wrong_identity(facts: Facts) -> GateResult:
     return _result("identity", Reason.WRONG_IDENTITY, holds=claimed is not None, detail=detail)
 
 
+def runnable(facts: Facts) -> GateResult:
+    """Hold where the machine only tells us of itself: there is no way to run anything on it."""
+    presence = facts.presence
+    holds = presence is not None and presence.only_sends
+    return _result("way to run", Reason.NO_WAY_TO_RUN, holds=holds)
+
+
 def opted_in(facts: Facts) -> GateResult:
     """Hold where the target does not carry the opt-in tag, or nobody can tell."""
     if facts.presence is None:
@@ -245,6 +252,7 @@ GATES: tuple[Gate, ...] = (
     halted,
     stale_event,
     wrong_identity,
+    runnable,
     opted_in,
     maintenance,
     correlated,

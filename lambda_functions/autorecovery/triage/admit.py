@@ -22,6 +22,8 @@ def hold_reason(
         return Reason.NOTHING_TO_RUN
     if now - breach.signal.at > max_event_age:
         return Reason.STALE_EVENT
+    if presence is not None and presence.only_sends:
+        return Reason.NO_WAY_TO_RUN
     if presence is not None and not presence.opted_in:
         return Reason.NOT_OPTED_IN
     return None

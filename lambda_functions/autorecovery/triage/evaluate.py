@@ -9,6 +9,7 @@ from autorecovery.models.canary import CANARY
 from autorecovery.models.incident import Breach, Sighting
 from autorecovery.models.reason import Level
 from autorecovery.models.rule import (
+    SILENT,
     AbsenceCondition,
     AlarmCondition,
     LogCondition,
@@ -16,7 +17,7 @@ from autorecovery.models.rule import (
     Rule,
     StateCondition,
 )
-from autorecovery.models.signal import MetricOrigin, Signal, SignalKind
+from autorecovery.models.signal import SILENCE_EVENT, MetricOrigin, Signal, SignalKind
 
 RUNNING = "running"
 
@@ -61,6 +62,8 @@ def _assess_line(signal: Signal, configuration: Configuration, found: Assessment
 def _assess_state(signal: Signal, configuration: Configuration, found: Assessment) -> None:
     if signal.state == CANARY:
         return _assess_canary(signal, configuration, found)
+    if signal.name == SILENCE_EVENT and not _has_silence_rule(configuration):
+        return _assess_silence(signal, found)
     for rule in configuration.rules.values():
         if not isinstance(rule.when, StateCondition):
             continue
@@ -68,6 +71,20 @@ def _assess_state(signal: Signal, configuration: Configuration, found: Assessmen
             found.breaches.append(_breach(rule, rule.when.level, signal))
         elif signal.state == RUNNING and rule.when.is_about_running:
             found.recoveries.append((rule.name, signal))
+
+
+def _has_silence_rule(configuration: Configuration) -> bool:
+    rules = configuration.rules.values()
+    return any(isinstance(r.when, StateCondition) and r.when.state == SILENT for r in rules)
+
+
+def _assess_silence(signal: Signal, found: Assessment) -> None:
+    """A host that no longer sends is an incident, whether or not a rule says so."""
+    breach = _breach(None, Level.CRITICAL, signal)
+    if signal.state == SILENT:
+        found.breaches.append(breach)
+    else:
+        found.recoveries.append((breach.rule_name, signal))
 
 
 def _assess_canary(signal: Signal, configuration: Configuration, found: Assessment) -> None:

@@ -1,28 +1,25 @@
-"""What is served over HTTP, and nothing else: the same behind an HTTP API and a function URL."""
+"""What is served over HTTP: one route table, the same on AWS and on one machine.
+
+Each subject has its own routes; here they come together, behind whatever is in front: an HTTP API,
+a function URL, or the server of the one-machine mode.
+"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-
-from autorecovery.web.slack_door import SlackDoor
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 JSON = "application/json"
 
-_WORDS = {200: "", 400: "bad request", 401: "not signed by Slack"}
 
-
-def serve(door: SlackDoor, report_failure: Callable[[Exception], None]) -> APIGatewayHttpResolver:
+def serve(
+    routes: Iterable[APIGatewayHttpRouter], report_failure: Callable[[Exception], None]
+) -> APIGatewayHttpResolver:
     """Return what answers requests; an error is reported, and told to nobody outside."""
     api = APIGatewayHttpResolver()
-
-    @api.post("/slack/actions")
-    def slack_actions() -> Response[str]:
-        event = api.current_event
-        status = door.knock(
-            event.headers, event.body or "", is_base64=bool(event.is_base64_encoded)
-        )
-        return _answer(status, _WORDS[status])
+    for each in routes:
+        api.include_router(each)
 
     @api.not_found
     def not_found(error: Exception) -> Response[str]:
@@ -37,5 +34,4 @@ def serve(door: SlackDoor, report_failure: Callable[[Exception], None]) -> APIGa
 
 
 def _answer(status: int, message: str) -> Response[str]:
-    body = json.dumps({"message": message}) if message else ""
-    return Response(status_code=status, content_type=JSON, body=body)
+    return Response(status_code=status, content_type=JSON, body=json.dumps({"message": message}))

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from autorecovery.config import Fields
 from autorecovery.models.canary import CANARY, CANARY_EVENT
+from autorecovery.models.rule import SILENT
 from autorecovery.models.signal import (
     INSTANCE_ID,
+    SILENCE_EVENT,
     TYPED,
     EventOrigin,
     Signal,
@@ -41,8 +44,8 @@ def read_event(event: Mapping[str, Any], parser: Parser) -> None:
         _read_instance(event, detail, detail.get("state"), at, findings)
     elif kind == "EC2 Spot Instance Interruption Warning":
         _read_instance(event, detail, "spot-interruption", at, findings)
-    elif kind == CANARY_EVENT:
-        findings.signals.append(_state_signal(event, _canary_of(event, detail), CANARY, at))
+    elif kind in (CANARY_EVENT, SILENCE_EVENT):
+        _read_own(event, detail, at, findings)
     elif kind == "AWS Health Event":
         _read_health(event, detail, at, findings)
     else:
@@ -101,6 +104,22 @@ def _read_instance(
         return
     target = Target.named(bounded(name), *_whose(event))
     findings.signals.append(_state_signal(event, target, str(state), at))
+
+
+def _read_own(
+    event: Mapping[str, Any], detail: Mapping[str, Any], at: datetime, findings: Findings
+) -> None:
+    """Add what we tell ourselves: the canary's flight, and the silence of a host."""
+    if event["detail-type"] == CANARY_EVENT:
+        findings.signals.append(_state_signal(event, _canary_of(event, detail), CANARY, at))
+        return
+    name, state = detail.get("host"), detail.get("state")
+    if not isinstance(name, str) or not name or state not in (SILENT, "running"):
+        findings.meet_stranger("silence of a host without a host or a state", event)
+        return
+    target = Target.named(bounded(name))
+    signal = _state_signal(event, target, str(state), at)
+    findings.signals.append(replace(signal, evidence=excerpt(detail.get("told", signal.evidence))))
 
 
 def _canary_of(event: Mapping[str, Any], detail: Mapping[str, Any]) -> Target:
