@@ -95,7 +95,6 @@ def running(variables: Mapping[str, str]) -> Iterator[Running]:
         stack.callback(attendant.close)
         machine.take_up_open_incidents()
         hub = hub_of(configuration, machine, history, access, deliver)
-        # THE AGENT JOINS HERE: start it with the hub's address, and `stack.callback` its end.
         server = _server(configuration, serve([hub_routes(hub)], _report).resolve, address, port)
         yield Running(server, f"http://{address}:{port}")
 
