@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from host_agent.look import Look
 
 CONFIG_INVALID, PROBLEMS_FOUND = 3, 5
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -74,11 +75,16 @@ def once(settings: Settings, asked: argparse.Namespace) -> int:
     from host_agent.look import BETWEEN_SECONDS, Onlooker
     from host_agent.report import worst_level
 
+    interrupted = threading.Event()
+    if asked.watch:
+        # What a signal raises may be swallowed wherever that happens to be; an event is not.
+        signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     with closing(Onlooker(settings, environment())) as onlooker:
         onlooker.prepare(processes=asked.processes)
         pause, first = BETWEEN_SECONDS, True
         while first or asked.watch:
-            threading.Event().wait(pause)
+            if interrupted.wait(pause):
+                return INTERRUPTED
             look = onlooker.look(processes=asked.processes)
             _print(look, asked, first=first)
             if asked.ship:
@@ -150,6 +156,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.exit(0)  # the reader went away
