@@ -1,13 +1,12 @@
 """Whether to run a rung: facts are gathered once, every gate is asked, all answers are kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autorecovery.errors import ReadError
 from autorecovery.models.canary import CANARY
 from autorecovery.models.controls import Approval, WindowKind
-from autorecovery.models.history import Case
 from autorecovery.models.incident import (
     Attempt,
     CommandState,
@@ -20,14 +19,12 @@ from autorecovery.models.incident import (
 from autorecovery.models.order import Order
 from autorecovery.models.reason import Reason
 from autorecovery.models.rule import Rung
+from autorecovery.models.signal import TargetKind
 from autorecovery.ports import Presence, Workflow
 from autorecovery.response.budget import allowance, lease_for
-from autorecovery.response.company import parent_of
+from autorecovery.response.company import LOOKED_AT, openings, parent_of, with_own
 from autorecovery.response.gates import Facts, decide, of_the_canary
 from autorecovery.response.stage import Response
-
-LOOKED_AT = 200
-"""Cases that tell of flapping (those of the target) or of correlation (those of the rule)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +108,7 @@ def _gather(incident_id: str, rung: Rung, footing: Footing, app: Response) -> Fa
         healthy_again=app.read(incident, since).shows_health(rung.verify.healthy_for, now),
         others=_attempts_of_others(incident, footing, now, app),
         parent=_host_that_is_down(incident, app),
-        openings=_openings(incident, now, app),
+        openings=openings(incident, app.configuration, app.incidents, now),
         fellows=_fellows(incident, now, app),
         ordered=order is not None,
         asks_first=rule.asks_before(footing.number - footing.first + 1) if rule else False,
@@ -164,32 +161,20 @@ def _attempts_of_others(
 
 
 def _host_that_is_down(incident: Incident, app: Response) -> Incident | None:
-    """Return what explains trouble on another target than its own, the host of a container say."""
-    parent = parent_of(incident, app.configuration, app.incidents)
-    return parent if parent and parent.target.key != incident.target.key else None
-
-
-def _openings(incident: Incident, now: datetime, app: Response) -> tuple[datetime, ...]:
-    """Return when this rule was broken here within the window of flapping."""
-    since, here = now - app.configuration.limits.flapping.window, incident.target.key
-    found = app.incidents.cases_on(incident.rule_name, here, since, LOOKED_AT)
-    return tuple(case.opened_at for case in _with_own(found, incident) if case.opened_at > since)
+    """Return the incident that says that the machine of a container is down, if one does."""
+    if incident.target.kind is not TargetKind.CONTAINER:
+        return None
+    return parent_of(incident, app.configuration, app.incidents)
 
 
 def _fellows(incident: Incident, now: datetime, app: Response) -> tuple[datetime, ...]:
     """Return when this rule was last broken on each target within the window of correlation."""
     since = now - app.configuration.limits.correlated.within
     newest: dict[str, datetime] = {}
-    for case in _with_own(app.incidents.cases(incident.rule_name, since, LOOKED_AT), incident):
+    for case in with_own(app.incidents.cases(incident.rule_name, since, LOOKED_AT), incident):
         if case.opened_at > since:
             newest[case.target_key] = max(case.opened_at, newest.get(case.target_key, since))
     return tuple(newest.values())
-
-
-def _with_own(cases: Sequence[Case], incident: Incident) -> list[Case]:
-    """Return the cases that count: this incident even where the clock ran back, and no echoes."""
-    others = [c for c in cases if c.incident_id != incident.id and c.ended is not Reason.ECHO]
-    return [Case(incident.id, incident.target.key, incident.opened_at), *others]
 
 
 def _open_windows(

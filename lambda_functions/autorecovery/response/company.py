@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from autorecovery.config import Configuration
 from autorecovery.models.durations import write_duration
 from autorecovery.models.group import Group, GroupKind
+from autorecovery.models.history import Case
 from autorecovery.models.incident import Entry, Incident
 from autorecovery.models.reason import Reason
 from autorecovery.models.rule import (
@@ -18,10 +19,11 @@ from autorecovery.models.rule import (
     Rule,
     StateCondition,
 )
-from autorecovery.models.signal import TargetKind
+from autorecovery.models.signal import Target, TargetKind
 from autorecovery.ports import IncidentLog
 
 LOOKED_AT = 200
+"""Cases that tell of flapping (those of the target) or of correlation (those of the rule)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,9 @@ def company_in(story: Sequence[Entry]) -> Company | None:
     return Company(_group(facts["group"]), facts["leads"]) if facts else None
 
 
-def groups_in(story: Sequence[Entry], *words: str) -> list[Group]:
-    """Return every group that this story names by one of these words, each once."""
-    found = (_group(entry.facts[w]) for entry in story for w in words if w in entry.facts)
+def passed_to(story: Sequence[Entry]) -> list[Group]:
+    """Return every group to which the messages of this story were passed on, each once."""
+    found = (_group(entry.facts["passed"]) for entry in story if "passed" in entry.facts)
     return list({group.id: group for group in found}.values())
 
 
@@ -96,15 +98,14 @@ def parent_of(
     """Return the earlier open incident of the same machine that explains this one, if one does."""
     if incident.target.kind not in (TargetKind.INSTANCE, TargetKind.HOST, TargetKind.CONTAINER):
         return None
-    host = incident.target.host
+    machine = Target.named(incident.target.host).key
     for rule in configuration.rules.values():
         if not explains(rule) or rule.name == incident.rule_name:
             continue
-        for kind in (TargetKind.INSTANCE, TargetKind.HOST):
-            holder = incidents.holder(rule.name, f"{kind}/{host}")
-            parent = incidents.get(holder.incident_id) if holder else None
-            if parent and (parent.opened_at, parent.id) < (incident.opened_at, incident.id):
-                return parent
+        holder = incidents.holder(rule.name, machine)
+        parent = incidents.get(holder.incident_id) if holder else None
+        if parent and (parent.opened_at, parent.id) < (incident.opened_at, incident.id):
+            return parent
     return None
 
 
@@ -125,10 +126,23 @@ def flaps(
 ) -> bool:
     """Return whether this rule was broken here so often lately that it comes and goes."""
     limit = configuration.limits.flapping
-    since = now - limit.window
+    return len(openings(incident, configuration, incidents, now)) >= limit.count
+
+
+def openings(
+    incident: Incident, configuration: Configuration, incidents: IncidentLog, now: datetime
+) -> tuple[datetime, ...]:
+    """Return when this rule was broken here within the window of flapping, this time too."""
+    since = now - configuration.limits.flapping.window
     found = incidents.cases_on(incident.rule_name, incident.target.key, since, LOOKED_AT)
-    others = {case.incident_id for case in found if case.ended is not Reason.ECHO}
-    return len(others | {incident.id}) >= limit.count
+    cases = with_own(found, incident)
+    return tuple(case.opened_at for case in cases if case.opened_at > since)
+
+
+def with_own(cases: Sequence[Case], incident: Incident) -> list[Case]:
+    """Return the cases that count: this incident even where the clock ran back, and no echoes."""
+    others = [c for c in cases if c.incident_id != incident.id and c.ended is not Reason.ECHO]
+    return [Case(incident.id, incident.target.key, incident.opened_at), *others]
 
 
 def _alike(incident: Incident, configuration: Configuration) -> str:

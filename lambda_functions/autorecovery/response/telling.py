@@ -31,8 +31,8 @@ from autorecovery.response.company import (
     company_in,
     facts_of,
     find_company,
-    groups_in,
     join_everything,
+    passed_to,
 )
 
 FOLDED = frozenset(
@@ -147,7 +147,7 @@ class Telling:
             self.noticeboard.post(notice)
         except NoticeError:
             return None
-        for other in groups_in(story, "passed"):
+        for other in passed_to(story):
             self._say(other, _word_of_group(notice, group, words, told=True))
         return {"delivered": True}
 
@@ -165,7 +165,7 @@ class Telling:
             group.id, group.name, words[0].rule_name, Level.INFO, NoticeKind.CLOSED, "over",
             self.clock(), sum(word.size for word in words), told=True,
         )  # fmt: skip
-        for other in groups_in(story, "passed"):
+        for other in passed_to(story):
             self._say(other, over)
 
     def leave(self, incident: Incident) -> None:
