@@ -14,7 +14,7 @@ from autorecovery.config import ChannelSettings
 from autorecovery.delivery.deliver import MOST_TRIES, Courier, Passed, Public, deliver
 from autorecovery.delivery.trial import try_channels
 from autorecovery.errors import ChannelError, ConfigurationError, StoreError
-from autorecovery.models.delivery import Delivery, Outcome, Thread
+from autorecovery.models.delivery import Delivery, Outcome, PartlyDeliveredError, Thread
 from autorecovery.models.notice import Notice, NoticeKind
 from autorecovery.models.reason import Level
 from tests.fakes import ListedChannel, ListedDeadLetters, ListedNotices
@@ -541,3 +541,12 @@ def test_a_try_that_fails_is_told_at_once_and_leaves_nothing_behind() -> None:
     assert (tried.ok, tried.text) == (False, "refused 1 times, at last: HTTP 503")
     assert unknown.text == "there is no such channel; there are: slack"
     assert (office.handed_on, office.dead_letters.kept) == ([], [])
+
+
+def test_a_try_goes_on_from_what_an_earlier_one_has_sent() -> None:
+    half = Thread("slack", "inc-1", "C1/1.0", START)
+    refused = PartlyDeliveredError(ChannelError("HTTP 503", retryable=True), half)
+    slack = ListedChannel("slack", refused)
+    office = Office(slack)
+    office.tell(notice())
+    assert office.log.thread("slack", "inc-1") == half

@@ -8,6 +8,7 @@ from autorecovery.adapters.sqlite.database import Database
 from autorecovery.adapters.sqlite.spending import SqliteSpending
 from autorecovery.analysis.run import ASKED_BY, investigate
 from autorecovery.analysis.stage import Analyst
+from autorecovery.errors import StoreError
 from autorecovery.models.group import Group, GroupKind, Word, is_group
 from autorecovery.models.incident import Entry, EntryKind
 from autorecovery.models.notice import NoticeKind
@@ -358,3 +359,35 @@ def test_what_a_machine_that_is_back_does_not_explain_any_more_is_told_as_such()
     crowd.pass_time(6 * HOUR, MINUTE)
     later = crowd.board.posted[told:]
     assert not any("(stopped) explains" in n.headline for n in later), "it runs again"
+
+
+def test_members_that_are_closed_without_a_word_are_told_as_over() -> None:
+    crowd = Crowd()
+    opened = [crowd.falls_sick(number, of=rule()) for number in range(4)]
+    crowd.pass_time(2 * MINUTE)
+    crowd.lives = {each: life for each, life in crowd.lives.items() if is_group(each)}
+    for each in opened:
+        crowd.incidents.close(each.id, Reason.CLOSED_BY_PERSON, crowd.clock())
+    crowd.pass_time(HOUR, MINUTE)
+    assert "over on all 4" in crowd.storms[-1].headline
+
+
+def test_who_joined_in_a_silence_is_told_soon_after_it() -> None:
+    crowd = Crowd({"reminders": ["9d"]})
+    for number in range(4):
+        crowd.falls_sick(number, of=rule())
+    silence(crowd, 30, rules=("cpu",), targets=tuple(f"i-{n:017x}" for n in range(4)))
+    crowd.pass_time(32 * MINUTE, MINUTE)
+    crowd.pass_time(15 * MINUTE, MINUTE)
+    assert "4 machines" in crowd.storms[-1].headline
+
+
+def test_bad_news_does_not_wait_for_a_book_that_cannot_be_read() -> None:
+    crowd = Crowd()
+
+    def fail(*given: Any) -> Any:
+        raise StoreError("throttled", retryable=True)
+
+    crowd.controls.reserve = fail  # type: ignore[assignment, method-assign]
+    opened = crowd.falls_sick(1, of=rule())
+    assert [notice.incident_id for notice in crowd.board.posted] == [opened.id]

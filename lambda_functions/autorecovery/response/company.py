@@ -41,12 +41,6 @@ def company_in(story: Sequence[Entry]) -> Company | None:
     return Company(_group(facts["group"]), facts["leads"]) if facts else None
 
 
-def passed_to(story: Sequence[Entry]) -> list[Group]:
-    """Return every group to which the messages of this story were passed on, each once."""
-    found = (_group(entry.facts["passed"]) for entry in story if "passed" in entry.facts)
-    return list({group.id: group for group in found}.values())
-
-
 def _group(facts: Sequence[str]) -> Group:
     kind, name, began = facts
     return Group(GroupKind(kind), name, datetime.fromisoformat(began))

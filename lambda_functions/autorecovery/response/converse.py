@@ -183,7 +183,7 @@ def _due(standing: _Standing, app: Response) -> datetime:
 def _tell(standing: _Standing, app: Response) -> bool:
     group, words, number = standing.group, standing.words, len(standing.told)
     notice = crowd(group, words, many=_are_many(words, app), number=number, now=app.clock())
-    came_of_it = app.telling.tell_of_group(notice, group, words, standing.story)
+    came_of_it = app.telling.tell_of_group(notice, group, words)
     if came_of_it is None:
         return False
     before = standing.told[-1].facts["covered"] if standing.told else 0
@@ -206,7 +206,7 @@ def _escalate(standing: _Standing, now: datetime, app: Response) -> None:
         notice = replace(
             notice, id=f"{group.id}-{key.replace(' ', '-')}", kind=NoticeKind.ESCALATED, to=step.to
         )
-        came_of_it = app.telling.tell_of_group(notice, group, words, standing.story)
+        came_of_it = app.telling.tell_of_group(notice, group, words)
         if came_of_it is not None and "silenced" not in came_of_it:
             app.note(group.id, key, EntryKind.ESCALATED, told_to(step))
 
@@ -222,7 +222,6 @@ def _end(standing: _Standing, app: Response) -> Plan:
     if len(app.incidents.timeline(standing.group.id)) > len(standing.story):
         # Who saw the end takes back what they left here, and tells it by themselves.
         return Plan(over=False, pause=TRY_AGAIN, gathering=True)
-    app.telling.say_that_it_is_over(standing.group, standing.words, standing.story)
     return Plan(over=True)
 
 

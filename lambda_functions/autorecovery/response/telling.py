@@ -14,7 +14,6 @@ from autorecovery.models.canary import CANARY
 from autorecovery.models.group import Group, GroupKind, Word, is_group
 from autorecovery.models.incident import Entry, EntryKind, Incident
 from autorecovery.models.notice import Notice, NoticeKind
-from autorecovery.models.reason import Level
 from autorecovery.models.wire import decode, encode
 from autorecovery.notices.restraint import Restraint, Silence
 from autorecovery.ports import (
@@ -32,7 +31,6 @@ from autorecovery.response.company import (
     facts_of,
     find_company,
     join_everything,
-    passed_to,
 )
 
 FOLDED = frozenset(
@@ -129,7 +127,7 @@ class Telling:
         return any(entry.kind is EntryKind.ACKNOWLEDGED for entry in story)
 
     def tell_of_group(
-        self, notice: Notice, group: Group, words: Sequence[Word], story: Sequence[Entry]
+        self, notice: Notice, group: Group, words: Sequence[Word]
     ) -> dict[str, object] | None:
         """Put a group's notice up, or pass it on where it is too much; withhold it in a silence.
 
@@ -140,15 +138,13 @@ class Telling:
             return {"silenced": str(silence)}
         if group.kind is not GroupKind.EVERYTHING and self.restraint.is_too_much(notice):
             everything = self._everything().group
-            if self.join(everything, _word_of_group(notice, group, words, told=False)):
+            if self.join(everything, _word_of_group(notice, group, words)):
                 self._keep_back(notice, f"told as one of many: {everything.id}")
                 return {"passed": facts_of(Company(everything, leads=False))["group"]}
         try:
             self.noticeboard.post(notice)
         except NoticeError:
             return None
-        for other in passed_to(story):
-            self._say(other, _word_of_group(notice, group, words, told=True))
         return {"delivered": True}
 
     def _silence_over_all(self, words: Sequence[Word]) -> Silence | None:
@@ -156,17 +152,6 @@ class Telling:
         still = {(word.rule_name, word.target) for word in words if not word.is_over}
         silenced = self.restraint.silences(still)
         return next(iter(silenced.values())) if still and len(silenced) == len(still) else None
-
-    def say_that_it_is_over(
-        self, group: Group, words: Sequence[Word], story: Sequence[Entry]
-    ) -> None:
-        """Leave word, wherever this group's messages were passed on to, that all of it is over."""
-        over = Word(
-            group.id, group.name, words[0].rule_name, Level.INFO, NoticeKind.CLOSED, "over",
-            self.clock(), sum(word.size for word in words), told=True,
-        )  # fmt: skip
-        for other in passed_to(story):
-            self._say(other, over)
 
     def leave(self, incident: Incident) -> None:
         """End the group that this incident leads, where nobody followed: the next one is news."""
@@ -249,11 +234,10 @@ def _word(notice: Notice, incident: Incident, *, told: bool) -> Word:
     )  # fmt: skip
 
 
-def _word_of_group(notice: Notice, group: Group, words: Sequence[Word], *, told: bool) -> Word:
+def _word_of_group(notice: Notice, group: Group, words: Sequence[Word]) -> Word:
     return Word(
         of=group.id, target=group.name, rule_name=words[0].rule_name, level=notice.level,
         kind=notice.kind, text=notice.state, at=notice.at, size=sum(word.size for word in words),
-        told=told,
     )  # fmt: skip
 
 
